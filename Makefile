@@ -1,0 +1,45 @@
+# Every command sets up what it needs, once. PYTHON chooses the interpreter of a new environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup check test test-long demo serve bench proto format clean
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv with everything pinned in constraints.txt
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "NearHash needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[server,images]'
+	@touch $@
+
+proto/.stubs: $(wildcard proto/nearhash/v1/*.proto) proto/generate.sh
+	@true
+
+proto: ## regenerate the gRPC stubs
+	sh proto/generate.sh proto
+
+check: $(READY) ## format, lint, types, import directions, protos, fresh stubs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd proto && ../$(BIN)/buf lint
+	sh proto/check_fresh.sh
+
+format: $(READY) ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(READY) ## the tests, in under five minutes
+	$(BIN)/pytest -m 'not long'
+
+test-long: $(READY) ## the long versions too
+	$(BIN)/pytest
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) .venv-proto data dist
