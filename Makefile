@@ -17,9 +17,6 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[server,images]'
 	@touch $@
 
-proto/.stubs: $(wildcard proto/nearhash/v1/*.proto) proto/generate.sh
-	@true
-
 proto: ## regenerate the gRPC stubs
 	sh proto/generate.sh proto
 

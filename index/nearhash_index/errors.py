@@ -1,0 +1,76 @@
+"""What can go wrong in the engine, grouped by when it occurs.
+
+Messages name the field or file, and what would be right.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyExists",
+    "CorruptData",
+    "InvalidInput",
+    "NearHashIndexError",
+    "NotADataDirectory",
+    "NotPublished",
+    "StoreBusy",
+    "UnknownName",
+    "WrongVersion",
+]
+
+
+class NearHashIndexError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+# Requests that cannot be right, whatever the state of the store.
+
+
+class InvalidInput(NearHashIndexError, ValueError):
+    """A value that can never be accepted.
+
+    Attributes
+    ----------
+    field : str
+        What was wrong: the name of a parameter, a column with its line, or a path.
+    problem : str
+        What was found, and what would be right.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+# Requests that the state of the store does not allow.
+
+
+class UnknownName(NearHashIndexError, LookupError):
+    """A bank or generation that does not exist."""
+
+
+class AlreadyExists(NearHashIndexError):
+    """A bank whose name is taken."""
+
+
+class NotPublished(NearHashIndexError):
+    """Nothing has been published yet."""
+
+
+class StoreBusy(NearHashIndexError):
+    """Another process holds what must be held by one."""
+
+
+# Files that cannot be opened.
+
+
+class NotADataDirectory(NearHashIndexError):
+    """The path is not a NearHash data directory, or the file is not a NearHash file."""
+
+
+class WrongVersion(NearHashIndexError):
+    """A NearHash file of a format version that this release does not read."""
+
+
+class CorruptData(NearHashIndexError):
+    """A NearHash file that is incomplete or not what was written."""

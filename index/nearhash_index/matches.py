@@ -1,0 +1,38 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Matches"]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Pairs of query and code within the radius, as three arrays of one length.
+
+    Attributes
+    ----------
+    query : int64[k]
+        Row of the query.
+    row : int64[k]
+        Row of the code in the codes that the index was built from.
+    distance : int64[k]
+        Hamming distance in bits.
+    """
+
+    query: NDArray[np.int64]
+    row: NDArray[np.int64]
+    distance: NDArray[np.int64]
+
+    @classmethod
+    def sorted(cls, query: NDArray[np.int64], row: NDArray[np.int64], distance: NDArray[np.int64]) -> Matches:
+        """Order by (query, distance, row), in O(k log k)."""
+        order = np.lexsort((row, distance, query))
+        return cls(query[order], row[order], distance[order])
+
+    def __len__(self) -> int:
+        return len(self.query)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nearhash_index import Index, Matches, reference
+from nearhash_index.errors import InvalidInput
+
+from .cases import WIDTHS, all_cases, flip_bits, random_codes
+
+
+def assert_same(found: Matches, expected: Matches, note: str) -> None:
+    for name in ("query", "row", "distance"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=f"{note}: {name}")
+
+
+@pytest.mark.parametrize("words", WIDTHS)
+def test_every_case_is_answered_like_the_oracle(words: int) -> None:
+    pairs = 0
+    for case in all_cases(words):
+        index = Index.build(case.codes)
+        for radius in (0, 1, 7, 8, 9, 11, 12, 31, 32, 64 * words):
+            expected = reference.search(case.codes, case.queries, radius)
+            assert_same(index.search(case.queries, radius), expected, f"{case.name}, radius {radius}")
+            pairs += len(case.codes) * len(case.queries)
+    assert pairs > 2_500_000
+
+
+@pytest.mark.parametrize("words", WIDTHS)
+def test_every_radius_is_answered_like_the_oracle(words: int) -> None:
+    rng = np.random.default_rng(words)
+    codes = random_codes(rng, 300, words)
+    queries = np.concatenate([flip_bits(rng, codes[:4], 3), ~codes[:1]])
+    index = Index.build(codes)
+    for radius in range(64 * words + 1):
+        assert_same(index.search(queries, radius), reference.search(codes, queries, radius), f"radius {radius}")
+
+
+@pytest.mark.parametrize("words", WIDTHS)
+@pytest.mark.parametrize("radius", [0, 1, 8, 10, 31, 40])
+def test_present_at_the_radius_and_absent_one_beyond(words: int, radius: int) -> None:
+    rng = np.random.default_rng(radius)
+    codes = random_codes(rng, 20_000, words)
+    rows = rng.integers(0, len(codes), 40)
+    index = Index.build(codes)
+    at = index.search(flip_bits(rng, codes[rows], radius), radius)
+    assert {(q, int(rows[q]), radius) for q in range(40)} <= set(zip(at.query, at.row, at.distance, strict=True))
+    beyond = index.search(flip_bits(rng, codes[rows], radius + 1), radius)
+    assert not {(q, int(rows[q])) for q in range(40)} & set(zip(beyond.query, beyond.row, strict=True))
+
+
+@pytest.mark.parametrize("words", WIDTHS)
+def test_codes_larger_than_many_blocks(words: int) -> None:
+    rng = np.random.default_rng(9)
+    codes = random_codes(rng, 100_003, words)
+    queries = flip_bits(rng, codes[[0, 1, 50_000, 100_002]], 8)
+    for radius in (8, 12):
+        assert_same(Index.build(codes).search(queries, radius), reference.search(codes, queries, radius), "large")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_codes_and_radius(data: st.DataObject) -> None:
+    words = data.draw(st.sampled_from(WIDTHS))
+    few = st.sampled_from([0, 1, 3, 0xFF, 2**63, 2**64 - 1]) | st.integers(0, 2**64 - 1)
+    shape = st.tuples(st.integers(0, 40), st.just(words))
+    codes = data.draw(hnp.arrays(np.uint64, shape, elements=few))
+    queries = data.draw(hnp.arrays(np.uint64, shape, elements=few))
+    radius = data.draw(st.integers(0, 64 * words))
+    assert_same(Index.build(codes).search(queries, radius), reference.search(codes, queries, radius), "drawn")
+
+
+def test_opens_over_stored_arrays_without_copying() -> None:
+    codes = random_codes(np.random.default_rng(3), 500, 2)
+    built = Index.build(codes)
+    opened = Index.open(built.arrays())
+    assert len(opened) == 500
+    assert opened.words == 2
+    for name, array in built.arrays().items():
+        assert np.shares_memory(array, opened.arrays()[name])
+    assert_same(opened.search(codes[:5], 3), built.search(codes[:5], 3), "opened")
+
+
+def test_threads_may_share_an_index() -> None:
+    rng = np.random.default_rng(4)
+    codes = random_codes(rng, 30_000, 1)
+    index = Index.build(codes)
+    batches = [flip_bits(rng, codes[i : i + 20], 8) for i in range(0, 400, 20)]
+    with ThreadPoolExecutor(4) as pool:
+        for batch, found in zip(batches, pool.map(lambda b: index.search(b, 8), batches), strict=True):
+            assert_same(found, reference.search(codes, batch, 8), "threads")
+
+
+def test_the_index_does_not_follow_changes_of_the_array_it_was_built_from() -> None:
+    codes = random_codes(np.random.default_rng(5), 10, 4)
+    index = Index.build(codes)
+    query = codes[:1].copy()
+    codes[:] = 0
+    assert index.search(query, 0).row.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("queries", "radius", "message"),
+    [
+        (np.zeros((1, 2), np.uint64), 8, "queries: codes of 2 words; this index holds codes of 1"),
+        (np.zeros((1, 1), np.int64), 8, "queries: int64"),
+        (np.zeros(1, np.uint64), 8, "queries: uint64"),
+        (np.zeros((1, 1), np.uint64), 65, "radius: 65 is out of range; use 0 to 64"),
+        (np.zeros((1, 1), np.uint64), -1, "radius: -1 is out of range; use 0 to 64"),
+    ],
+)
+def test_bad_input_is_named(queries: np.ndarray, radius: int, message: str) -> None:
+    index = Index.build(np.zeros((3, 1), np.uint64))
+    with pytest.raises(InvalidInput, match=message):
+        index.search(queries, radius)
