@@ -7,11 +7,14 @@ from __future__ import annotations
 
 __all__ = [
     "AlreadyExists",
+    "BankDisabled",
     "CorruptData",
     "InvalidInput",
     "NearHashIndexError",
     "NotADataDirectory",
     "NotPublished",
+    "SequenceNotReached",
+    "StorageFailed",
     "StoreBusy",
     "UnknownName",
     "WrongVersion",
@@ -53,12 +56,27 @@ class AlreadyExists(NearHashIndexError):
     """A bank whose name is taken."""
 
 
+class BankDisabled(NearHashIndexError):
+    """A bank that was asked for by name and is disabled."""
+
+
+class SequenceNotReached(NearHashIndexError):
+    """A lookup that demands changes which are not published yet."""
+
+
 class NotPublished(NearHashIndexError):
     """Nothing has been published yet."""
 
 
 class StoreBusy(NearHashIndexError):
     """Another process holds what must be held by one."""
+
+
+# What the operating system refuses.
+
+
+class StorageFailed(NearHashIndexError):
+    """A read or write that failed, such as on a full disk. Nothing was changed."""
 
 
 # Files that cannot be opened.

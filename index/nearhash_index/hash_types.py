@@ -16,6 +16,8 @@ class HashType:
     Attributes
     ----------
     name : str
+    number : int
+        Stands for the type in files and on the wire (nearhash.v1.HashType); never given to another type.
     bits : int
         Width of the hash, a multiple of 8.
     default_radius : int
@@ -25,6 +27,7 @@ class HashType:
     """
 
     name: str
+    number: int
     bits: int
     default_radius: int
     perceptual: bool = True
@@ -43,14 +46,14 @@ class HashType:
 HASH_TYPES: dict[str, HashType] = {
     hash_type.name: hash_type
     for hash_type in (
-        HashType("phash64", 64, 8),
-        HashType("dhash64", 64, 8),
-        HashType("ahash64", 64, 4),
-        HashType("whash64", 64, 4),
-        HashType("pdq256", 256, 31),
-        HashType("md5", 128, 0, perceptual=False),
-        HashType("sha1", 160, 0, perceptual=False),
-        HashType("sha256", 256, 0, perceptual=False),
+        HashType("phash64", 1, 64, 8),
+        HashType("dhash64", 2, 64, 8),
+        HashType("ahash64", 3, 64, 4),
+        HashType("whash64", 4, 64, 4),
+        HashType("pdq256", 5, 256, 31),
+        HashType("md5", 6, 128, 0, perceptual=False),
+        HashType("sha1", 7, 160, 0, perceptual=False),
+        HashType("sha256", 8, 256, 0, perceptual=False),
     )
 }
 

@@ -1,0 +1,156 @@
+"""Entries, what a source asserts, and the rules that each must keep to be accepted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from nearhash_index.codes import codes_from_bytes
+from nearhash_index.degenerate import degenerate_reason, degenerate_rows
+from nearhash_index.errors import InvalidInput
+from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius, hash_type_named
+
+__all__ = [
+    "Bank",
+    "Entry",
+    "EntryKey",
+    "Hash",
+    "check_degenerate",
+    "check_entry",
+    "check_key",
+    "check_labels",
+    "check_name",
+    "radii_with_defaults",
+]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_ENTRY_ID_BYTES = 255
+_MAX_LABELS = 32
+_MAX_LABEL_CHARACTERS = 64
+_MAX_HASHES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """A curated collection of entries.
+
+    Attributes
+    ----------
+    name : str
+    radii : mapping from the name of each hash type to the bank's radius for it, inclusive, in bits
+    enabled : bool
+        Whether lookups search it.
+    labels : tuple of str
+    entry_count : int
+    """
+
+    name: str
+    radii: Mapping[str, int]
+    enabled: bool = True
+    labels: tuple[str, ...] = ()
+    entry_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntryKey:
+    """Names an entry within its bank."""
+
+    entry_id: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """A hash as a value: most significant byte first, of its type's width."""
+
+    hash_type: HashType
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a source asserts about one image or video."""
+
+    key: EntryKey
+    hashes: tuple[Hash, ...]
+    labels: tuple[str, ...] = ()
+
+
+def check_name(name: str, field: str) -> str:
+    """Return the name of a bank or source if it is well formed, or raise InvalidInput."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            field, f"{name[:80]!r} is no name; use 1 to 64 letters, digits, '-', '_' or '.', a letter or digit first"
+        )
+    return name
+
+
+def check_key(key: EntryKey, field: str = "key") -> EntryKey:
+    """Return the key if it is well formed, or raise InvalidInput."""
+    check_name(key.source, f"{field}.source")
+    size_bytes = len(key.entry_id.encode())
+    if not 1 <= size_bytes <= _MAX_ENTRY_ID_BYTES:
+        raise InvalidInput(f"{field}.entry_id", f"{size_bytes} bytes of UTF-8; use 1 to {_MAX_ENTRY_ID_BYTES}")
+    if _CONTROL.search(key.entry_id):
+        raise InvalidInput(f"{field}.entry_id", "holds control characters; use printable text")
+    return key
+
+
+def check_labels(labels: Collection[str], field: str = "labels") -> tuple[str, ...]:
+    """Return the labels without repetitions if they are well formed, or raise InvalidInput."""
+    if len(labels) > _MAX_LABELS:
+        raise InvalidInput(field, f"{len(labels)} labels; use at most {_MAX_LABELS}")
+    for label in labels:
+        if not 1 <= len(label) <= _MAX_LABEL_CHARACTERS or _CONTROL.search(label) or ";" in label:
+            raise InvalidInput(
+                field, f"{label[:80]!r} is no label; use 1 to {_MAX_LABEL_CHARACTERS} printable characters without ';'"
+            )
+    return tuple(dict.fromkeys(labels))
+
+
+def check_entry(entry: Entry, field: str = "entry") -> Entry:
+    """Return the entry, its labels and hashes without repetitions, if it is well formed, or raise InvalidInput.
+
+    Whether hashes are degenerate is checked apart, by `check_degenerate`, many at once.
+    """
+    if not 1 <= len(entry.hashes) <= _MAX_HASHES:
+        raise InvalidInput(f"{field}.hashes", f"{len(entry.hashes)} hashes; use 1 to {_MAX_HASHES}")
+    for i, item in enumerate(entry.hashes):
+        if len(item.value) != item.hash_type.size_bytes:
+            raise InvalidInput(
+                f"{field}.hashes[{i}].value",
+                f"{len(item.value)} bytes; a {item.hash_type.name} hash has {item.hash_type.size_bytes}",
+            )
+    return Entry(
+        check_key(entry.key, f"{field}.key"),
+        tuple(dict.fromkeys(entry.hashes)),
+        check_labels(entry.labels, f"{field}.labels"),
+    )
+
+
+def check_degenerate(hashes: Iterable[tuple[str, Hash]]) -> None:
+    """Raise InvalidInput for the first degenerate hash; each comes with the field to name. O(hashes)."""
+    fields: dict[HashType, list[str]] = {}
+    values: dict[HashType, list[bytes]] = {}
+    for field, item in hashes:
+        fields.setdefault(item.hash_type, []).append(field)
+        values.setdefault(item.hash_type, []).append(item.value)
+    for hash_type, of_type in values.items():
+        rows = degenerate_rows(codes_from_bytes(b"".join(of_type), hash_type), hash_type)
+        if len(rows):
+            raise InvalidInput(fields[hash_type][rows[0]], degenerate_reason(hash_type))
+
+
+def radii_with_defaults(radii: Mapping[str, int], defaults: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Return a radius for every hash type: the given one, or else the default one; raise InvalidInput if one is wrong.
+
+    Parameters
+    ----------
+    defaults : mapping, optional
+        Of every type; without it, each type's own default.
+    """
+    for name, radius in radii.items():
+        check_radius(hash_type_named(name, "radii.hash_type"), radius, f"radii[{name}]")
+    return {name: t.default_radius for name, t in HASH_TYPES.items()} | dict(defaults or {}) | dict(radii)

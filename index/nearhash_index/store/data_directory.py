@@ -1,0 +1,147 @@
+"""The data directory: where the registry, the generations and the choice among them lie.
+
+DATA/
+  FORMAT                 what this directory is, and its version
+  registry/              LMDB, mutable: banks, entries, change log. The record of truth.
+  generations/000042/    immutable once there
+  staging/               a build in progress, or what a killed one left
+  CURRENT                the served generation's name, replaced by atomic rename
+  PUBLISH.lock           held by the process that builds
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, StoreBusy, UnknownName
+from nearhash_index.store.files import fsync_path, replace_file
+from nearhash_index.store.sealed_json import read_sealed, seal
+
+__all__ = ["DataDirectory"]
+
+_MAGIC = "nearhash data directory"
+_VERSION = 1
+
+
+class DataDirectory:
+    """Names the places in a data directory. Holds nothing open.
+
+    Raises
+    ------
+    NotADataDirectory, WrongVersion, CorruptData
+        If what lies at the path cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        if not self.path.is_dir():
+            raise NotADataDirectory(f"there is no data directory at {path}")
+        read_sealed(self.path / "FORMAT", _MAGIC, _VERSION)
+
+    @classmethod
+    def create(cls, path: Path) -> DataDirectory:
+        """Open the data directory at the path, making one if nothing is there yet.
+
+        Raises
+        ------
+        NotADataDirectory
+            If the path holds something else; it is left as it is.
+        """
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not any(path.iterdir()):
+            replace_file(path / "FORMAT", seal(_MAGIC, _VERSION, {}))
+        return cls(path)
+
+    @property
+    def registry_path(self) -> Path:
+        """The registry's LMDB environment."""
+        return self.path / "registry"
+
+    def generation_path(self, number: int) -> Path:
+        """Where generation `number` lies, or would lie."""
+        return self.path / "generations" / f"{number:06}"
+
+    def generation_numbers(self) -> list[int]:
+        """Return the numbers of the generations that exist, newest first."""
+        names = (entry.name for entry in (self.path / "generations").glob("[0-9]*"))
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    def current(self) -> int:
+        """Return the number of the generation to serve.
+
+        Raises
+        ------
+        NotPublished
+            If there is none yet.
+        CorruptData
+            If CURRENT is unreadable.
+        """
+        try:
+            text = (self.path / "CURRENT").read_text(encoding="ascii").strip()
+            return int(text)
+        except FileNotFoundError:
+            raise NotPublished("nothing is published yet; publish first") from None
+        except ValueError:
+            raise CorruptData(f"{self.path / 'CURRENT'} does not hold a generation's number") from None
+
+    def set_current(self, number: int) -> None:
+        """Make an existing generation the one to serve. Servers follow within a second.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such generation.
+        """
+        if not self.generation_path(number).is_dir():
+            raise UnknownName(f"there is no generation {number}; there are {self.generation_numbers()}")
+        replace_file(self.path / "CURRENT", f"{number:06}\n".encode())
+
+    @contextmanager
+    def publish_lock(self) -> Iterator[None]:
+        """Keep other processes from publishing. The lock goes with the process, however that ends.
+
+        Raises
+        ------
+        StoreBusy
+            If another process holds it.
+        """
+        descriptor = os.open(self.path / "PUBLISH.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreBusy("another process is publishing; try again when it is done") from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def staging(self, number: int) -> Iterator[Path]:
+        """Yield an empty folder to build generation `number` in; removed at the end unless moved. Needs the lock."""
+        root = self.path / "staging"
+        # What a killed build left.
+        shutil.rmtree(root, ignore_errors=True)
+        folder = root / f"{number:06}"
+        folder.mkdir(mode=0o700, parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+    def accept(self, staged: Path, number: int) -> None:
+        """Move a finished folder from staging to its place among the generations, durably."""
+        fsync_path(staged)
+        target = self.generation_path(number)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        staged.rename(target)
+        fsync_path(target.parent)
+        fsync_path(self.path)
+
+    def remove_generation(self, number: int) -> None:
+        """Delete a generation's files. Processes that map it keep their view until they let go."""
+        shutil.rmtree(self.generation_path(number))

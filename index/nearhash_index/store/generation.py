@@ -1,0 +1,216 @@
+"""A generation: an immutable, searchable copy of the registry at one sequence.
+
+    000042/
+      MANIFEST.json    what it holds, and the checksum of the other file; sealed itself
+      data.mdb         LMDB: the arrays
+
+Arrays, e entries, for each hash type n codes in entry order:
+
+    entries/bank     uint32[e]     position in the manifest's banks
+    entries/source   uint32[e]     position in the manifest's sources
+    entries/labels   uint32[e]     position in the manifest's label sets
+    entries/id_end   uint64[e]     where each entry's id ends in the next array
+    entries/ids      uint8[...]    entry ids, UTF-8, end to end
+    TYPE/entry       uint32[n]     which entry asserts each code
+    TYPE/index/...                 the arrays of the search index
+
+Entries are sorted by (bank, entry id, source).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from nearhash_index.entries import Bank
+from nearhash_index.errors import CorruptData
+from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.index import Index
+from nearhash_index.store.mapped_arrays import ArraySpec, map_arrays
+from nearhash_index.store.sealed_json import read_sealed, seal
+
+__all__ = ["DATA_FILE", "MANIFEST_FILE", "EntryTable", "Generation", "Manifest", "Segment", "file_checksum"]
+
+DATA_FILE = "data.mdb"
+MANIFEST_FILE = "MANIFEST.json"
+_MAGIC = "nearhash generation"
+_VERSION = 1
+_READ_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a generation holds.
+
+    Attributes
+    ----------
+    number, sequence : int
+        It has every change up to `sequence`.
+    create_time : datetime
+        With time zone.
+    entry_count : int
+    hash_counts : mapping from the name of each hash type to its codes, duplicates counted
+    banks : tuple of Bank, by name
+    sources : tuple of str
+    label_sets : tuple of tuple of str
+    arrays : mapping from name to ArraySpec
+    data_size_bytes, data_checksum
+        Of the data file.
+    """
+
+    number: int
+    sequence: int
+    create_time: datetime
+    entry_count: int
+    hash_counts: Mapping[str, int]
+    banks: tuple[Bank, ...]
+    sources: tuple[str, ...]
+    label_sets: tuple[tuple[str, ...], ...]
+    arrays: Mapping[str, ArraySpec]
+    data_size_bytes: int
+    data_checksum: str
+
+    def write_bytes(self) -> bytes:
+        """Return the content of the manifest file."""
+        return seal(
+            _MAGIC,
+            _VERSION,
+            {
+                "number": self.number,
+                "sequence": self.sequence,
+                "create_time": self.create_time.isoformat(),
+                "entry_count": self.entry_count,
+                "hash_counts": dict(self.hash_counts),
+                "banks": [
+                    [bank.name, dict(bank.radii), bank.enabled, list(bank.labels), bank.entry_count]
+                    for bank in self.banks
+                ],
+                "sources": list(self.sources),
+                "label_sets": [list(labels) for labels in self.label_sets],
+                "arrays": {name: [spec.dtype, list(spec.shape)] for name, spec in self.arrays.items()},
+                "data_size_bytes": self.data_size_bytes,
+                "data_checksum": self.data_checksum,
+            },
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read a generation's manifest.
+
+        Raises
+        ------
+        NotADataDirectory, WrongVersion, CorruptData
+        """
+        content = read_sealed(folder / MANIFEST_FILE, _MAGIC, _VERSION)
+        return cls(
+            number=content["number"],
+            sequence=content["sequence"],
+            create_time=datetime.fromisoformat(content["create_time"]),
+            entry_count=content["entry_count"],
+            hash_counts=content["hash_counts"],
+            banks=tuple(
+                Bank(name, radii, enabled, tuple(labels), entry_count)
+                for name, radii, enabled, labels, entry_count in content["banks"]
+            ),
+            sources=tuple(content["sources"]),
+            label_sets=tuple(tuple(labels) for labels in content["label_sets"]),
+            arrays={name: ArraySpec(dtype, tuple(shape)) for name, (dtype, shape) in content["arrays"].items()},
+            data_size_bytes=content["data_size_bytes"],
+            data_checksum=content["data_checksum"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTable:
+    """The entries of a generation, by row."""
+
+    bank: NDArray[np.uint32]
+    source: NDArray[np.uint32]
+    labels: NDArray[np.uint32]
+    id_end: NDArray[np.uint64]
+    ids: NDArray[np.uint8]
+
+    def entry_id(self, row: int) -> str:
+        """Return an entry's id."""
+        start = self.id_end[row - 1] if row else 0
+        return str(self.ids[start : self.id_end[row]].tobytes(), "utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The codes of one hash type.
+
+    Attributes
+    ----------
+    index : Index
+    entry : uint32[n]
+        Row of the entry that asserts each code; ascending.
+    """
+
+    index: Index
+    entry: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An open generation. Its files stay mapped until the last array taken from it is gone."""
+
+    manifest: Manifest
+    entries: EntryTable
+    segments: Mapping[str, Segment]
+
+    @classmethod
+    def open(cls, folder: Path) -> Generation:
+        """Verify and map the generation at `folder`, in one pass over its file.
+
+        Everything is verified before LMDB sees the file, which trusts what it maps.
+
+        Raises
+        ------
+        NotADataDirectory, WrongVersion, CorruptData
+            Corrupt if anything is missing, or differs by one bit from what was published.
+        """
+        manifest = Manifest.read(folder)
+        _check_data_file(folder / DATA_FILE, manifest)
+        arrays = map_arrays(folder, manifest.arrays)
+        segments = {
+            name: Segment(
+                Index.open(_below(arrays, f"{name}/index/")),
+                arrays[f"{name}/entry"],
+            )
+            for name in HASH_TYPES
+            if name in manifest.hash_counts
+        }
+        return cls(manifest, EntryTable(**_below(arrays, "entries/")), segments)
+
+
+def file_checksum(path: Path) -> str:
+    """Return the XXH3 128-bit sum of a file, in hexadecimal."""
+    checksum = xxhash.xxh3_128()
+    buffer = bytearray(_READ_BYTES)
+    with path.open("rb") as file:
+        while size := file.readinto(buffer):
+            checksum.update(memoryview(buffer)[:size])
+    return checksum.hexdigest()
+
+
+def _check_data_file(path: Path, manifest: Manifest) -> None:
+    try:
+        size_bytes = path.stat().st_size
+    except FileNotFoundError:
+        raise CorruptData(f"{path} is missing") from None
+    if size_bytes != manifest.data_size_bytes:
+        raise CorruptData(f"{path} has {size_bytes} bytes instead of {manifest.data_size_bytes}")
+    if file_checksum(path) != manifest.data_checksum:
+        raise CorruptData(f"{path} is damaged: its checksum does not fit its content")
+
+
+def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

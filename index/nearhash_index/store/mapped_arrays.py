@@ -1,0 +1,146 @@
+"""Arrays in an immutable LMDB environment, used in place from the memory map.
+
+Each array is one value: padding, then its bytes in C order. The padding makes the array start at a 64-byte boundary,
+where the kernels like it: LMDB starts a large value some bytes into a page, how many depends on its format version, so
+the writer asks a value that it has put.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from weakref import WeakValueDictionary
+
+import lmdb
+import numpy as np
+from numpy.typing import NDArray
+
+from nearhash_index.errors import CorruptData
+from nearhash_index.store.files import fsync_path
+
+__all__ = ["ALIGNMENT_BYTES", "ArraySpec", "map_arrays", "write_arrays"]
+
+ALIGNMENT_BYTES = 64
+_PAGE_BYTES = 4096
+_PROBE = b"\0probe"
+
+_opening = Lock()
+_live: WeakValueDictionary[Path, _Environment] = WeakValueDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """How to read an array back.
+
+    Attributes
+    ----------
+    dtype : str
+        NumPy's name with byte order, such as "<u8".
+    shape : tuple of int
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def write_arrays(folder: Path, arrays: Iterable[tuple[str, NDArray[Any]]]) -> dict[str, ArraySpec]:
+    """Write arrays into a new LMDB environment in `folder`, durably; each may be freed when the next is asked for.
+
+    Raises
+    ------
+    OSError, lmdb.Error
+        If the disk refuses.
+    """
+    specs = {}
+    # Not synced per value: nobody reads the file before the one sync at the end.
+    env: Any = lmdb.open(str(folder), map_size=1 << 40, mode=0o600, sync=False, lock=False)
+    try:
+        padding_bytes = _padding_bytes(env)
+        for name, array in arrays:
+            value = np.zeros(padding_bytes + array.nbytes, dtype=np.uint8)
+            value[padding_bytes:].view(array.dtype).reshape(array.shape)[...] = array
+            with env.begin(write=True) as txn:
+                txn.put(name.encode(), value)
+            specs[name] = ArraySpec(array.dtype.str, array.shape)
+        env.sync(True)
+    finally:
+        env.close()
+    fsync_path(folder)
+    return specs
+
+
+def map_arrays(folder: Path, specs: Mapping[str, ArraySpec]) -> dict[str, NDArray[Any]]:
+    """Map arrays that `write_arrays` wrote. Nothing is copied.
+
+    The environment stays open until the last of the arrays, and of all views of them, is gone.
+
+    Returns
+    -------
+    dict of read-only arrays, each aligned to 64 bytes.
+
+    Raises
+    ------
+    CorruptData
+        If an array is missing, of another size or not aligned.
+    """
+    try:
+        environment = _environment(folder)
+        return {name: environment.array(name, spec) for name, spec in specs.items()}
+    except lmdb.Error as error:
+        raise CorruptData(f"{folder} is damaged: {error}") from None
+
+
+def _environment(folder: Path) -> _Environment:
+    """Return the environment at `folder`, which LMDB opens only once per process."""
+    with _opening:
+        environment = _live.get(folder)
+        if environment is None:
+            environment = _live[folder] = _Environment(folder)
+        return environment
+
+
+class _Environment:
+    """An open environment and the transaction in which its values are valid."""
+
+    def __init__(self, folder: Path) -> None:
+        size_bytes = (folder / "data.mdb").stat().st_size
+        env: Any = lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False, map_size=size_bytes)
+        self._txn = env.begin(buffers=True)
+
+    def array(self, name: str, spec: ArraySpec) -> NDArray[Any]:
+        value = self._txn.get(name.encode())
+        if value is None:
+            raise CorruptData(f"array {name} is missing")
+        stored = np.frombuffer(value, dtype=np.uint8)
+        size_bytes = int(np.dtype(spec.dtype).itemsize * np.prod(spec.shape, dtype=np.int64))
+        start = stored.ctypes.data + len(stored) - size_bytes
+        if not 0 <= len(stored) - size_bytes < ALIGNMENT_BYTES or start % ALIGNMENT_BYTES:
+            raise CorruptData(f"array {name} does not lie where it should: {len(stored)} bytes for {size_bytes}")
+        return np.asarray(_MappedArray(self, start, spec))
+
+
+class _MappedArray:
+    """Lends memory to NumPy, whose array keeps this object, and so the environment, alive."""
+
+    def __init__(self, environment: _Environment, address: int, spec: ArraySpec) -> None:
+        self._environment = environment
+        self.__array_interface__ = {
+            "version": 3,
+            "typestr": spec.dtype,
+            "shape": spec.shape,
+            "data": (address, True),  # True: read-only
+        }
+
+
+def _padding_bytes(env: Any) -> int:
+    """Measure how far into a page LMDB starts a large value, and return what is missing to the next boundary."""
+    with env.begin(write=True) as txn:
+        txn.put(_PROBE, bytes(2 * _PAGE_BYTES))
+    with env.begin(buffers=True) as txn:
+        address = np.frombuffer(txn.get(_PROBE), dtype=np.uint8).ctypes.data
+    with env.begin(write=True) as txn:
+        txn.delete(_PROBE)
+    return -address % ALIGNMENT_BYTES
