@@ -1,0 +1,143 @@
+"""The synchronous client."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from nearhash.v1 import lookup_pb2_grpc
+
+from .batches import MAX_BATCH, Deadline, checked_int, merge, split
+from .channel import TLS, open_channel
+from .errors import Unavailable, error_from_rpc
+from .results import LookupResult
+
+
+class Client:
+    """Looks hashes up on a NearHash server. One client serves all threads of a process; open it after forking.
+
+    Parameters
+    ----------
+    target
+        gRPC's name of the server: ``host:port``, ``dns:///host:port`` or ``unix:/path``.
+    tls
+        None sends everything in plain text: only for loopback, a Unix socket, or a network that encrypts by itself.
+    max_batch
+        Most hashes in one call, at least 1. A server refuses more than it is configured for.
+
+    Raises
+    ------
+    InvalidRequest
+        If `max_batch` is not a positive int.
+    """
+
+    def __init__(self, target: str, *, tls: TLS | None = None, max_batch: int = MAX_BATCH) -> None:
+        self._target = target
+        self._max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
+        self._channel = open_channel(target, tls=tls)
+        self._stub = lookup_pb2_grpc.LookupServiceStub(self._channel)
+
+    def lookup(
+        self,
+        hashes: object,
+        *,
+        hash_type: str = "phash64",
+        radius: int | None = None,
+        banks: Sequence[str] = (),
+        max_matches_per_hash: int = 0,
+        min_sequence: int = 0,
+        timeout_s: float | None = None,
+    ) -> LookupResult:
+        """Return the entries within a Hamming radius of each hash.
+
+        Parameters
+        ----------
+        hashes
+            A batch of any size, at least one. Either an iterable that may mix ints, hex digits, bytes and ImageHash
+            objects, or a NumPy array with one row per hash: ``uint64[n]`` for 64 bits, ``uint64[n, words]`` with the
+            most significant bits in word 0, ``uint8[n, width_bytes]``, ``bool[n, width_bits]``.
+        hash_type
+            A name from `HASH_TYPES`. It cannot be inferred: an ImageHash does not know which function made it.
+        radius
+            Inclusive bound on the distance, 0 to the type's width in bits. None: each bank's own radius. Above a
+            bank's radius, that bank's radius applies.
+        banks
+            Names of the banks to search. Empty: every enabled bank.
+        max_matches_per_hash
+            At most this many matches per hash, nearest first. 0: the server's default.
+        min_sequence
+            Fail unless the answer includes every change up to this sequence. 0: no demand.
+        timeout_s
+            For the whole lookup, in seconds, however many calls it takes and however often they are retried. None: as
+            long as the server takes.
+
+        Returns
+        -------
+        LookupResult
+            Queries are positions in `hashes`.
+
+        Raises
+        ------
+        InvalidRequest
+            If an argument is wrong; most are found before anything is sent.
+        NotFound
+            If a bank does not exist.
+        FailedPrecondition
+            If a bank is disabled or `min_sequence` is not reached yet.
+        DeadlineExceeded
+            If `timeout_s` passed.
+        Overloaded
+            If the server sheds load.
+        Unavailable
+            If nobody answers, or nothing is published, also after the retries.
+        NearHashError
+            For everything else that went wrong in the call: see `nearhash_client.errors`.
+        """
+        deadline = Deadline(timeout_s)
+        parts = split(
+            hashes,
+            hash_type=hash_type,
+            radius=radius,
+            banks=banks,
+            max_matches_per_hash=max_matches_per_hash,
+            min_sequence=min_sequence,
+            max_batch=self._max_batch,
+        )
+        try:
+            responses = [self._stub.Lookup(part.request, timeout=deadline.remaining_s()) for part in parts]
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from error
+        return merge(parts, responses)
+
+    def ready(self, timeout_s: float) -> None:
+        """Wait until a connection stands. It says nothing about whether a generation is published yet.
+
+        Parameters
+        ----------
+        timeout_s
+            In seconds.
+
+        Raises
+        ------
+        Unavailable
+            If none stands by then.
+        """
+        connected = grpc.channel_ready_future(self._channel)
+        try:
+            connected.result(timeout=timeout_s)
+        except grpc.FutureTimeoutError as error:
+            connected.cancel()
+            raise Unavailable(f"no connection to {self._target} within {timeout_s} s") from error
+
+    def close(self) -> None:
+        """Close the connection; calls under way fail."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

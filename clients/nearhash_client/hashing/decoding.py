@@ -1,0 +1,133 @@
+"""Images as RGB pixels, whatever file or mode they come in."""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from .errors import ImageError, ImageTooLarge, NotAnImage, TruncatedImage
+
+# What people upload. Pillow reads more, with decoders that are rarely exercised or start other programs.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM")
+
+_WHITE = (255, 255, 255, 255)
+
+# What Pillow's decoders raise on damaged data.
+_DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what is decoded, both inclusive.
+
+    Attributes
+    ----------
+    max_pixels
+        Width times height, compared before decoding. An image takes at least 3 bytes of memory per pixel to decode;
+        PDQ takes 20 more, and whash64 up to 40.
+    max_bytes
+        Size of the file. Digests alone are computed from files of any size.
+    """
+
+    max_pixels: int = 80_000_000
+    max_bytes: int = 64 * 1024 * 1024
+
+
+def decode(data: bytes, name: str, limits: Limits) -> Image.Image:
+    """Decode an image file; `to_rgb` says what of it counts.
+
+    Raises
+    ------
+    ImageError
+        Naming `name`.
+    """
+    return to_rgb(_identify(data, name), name, limits)
+
+
+def to_rgb(image: Image.Image, name: str, limits: Limits) -> Image.Image:
+    """Return the pixels that a viewer shows, in mode RGB.
+
+    The first frame of an animation, turned upright as its EXIF orientation says, on white where it is transparent.
+    Colour profiles are not applied. Grey levels of more than 8 bits: the high byte of 16; 32-bit integers and floats
+    have no agreed range, so their own is stretched to 0 to 255.
+
+    Raises
+    ------
+    ImageTooLarge
+        If the header announces more pixels than allowed; nothing has been decoded then.
+    TruncatedImage
+        If the pixels cannot be decoded.
+    ImageError
+        If the mode is none that an RGB image can be made from.
+    """
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(f"{name}: {width} x {height} pixels; at most max_pixels = {limits.max_pixels} are decoded")
+    try:
+        image.load()
+    except _DAMAGED as error:
+        raise TruncatedImage(f"{name}: truncated or damaged; pass the complete file ({error})") from error
+    try:
+        return _flatten(_to_8_bits(_upright(image)))
+    except ValueError as error:
+        raise ImageError(f"{name}: mode {image.mode} cannot be hashed; convert the image to RGB") from error
+
+
+def _identify(data: bytes, name: str) -> Image.Image:
+    # Not by Image.open: it warns or raises by a pixel limit that is Pillow's global, before ours can be compared.
+    Image.init()
+    damage: BaseException | None = None
+    for file_format in FORMATS:
+        opener, accepts = Image.OPEN.get(file_format, (None, None))
+        if opener is None or (accepts is not None and accepts(data[:16]) is not True):
+            continue
+        try:
+            return opener(io.BytesIO(data), name)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ImageTooLarge(f"{name}: a frame is too large to decode ({error})") from error
+        except _DAMAGED as error:
+            damage = error
+    if damage is not None:
+        raise TruncatedImage(f"{name}: truncated or damaged; pass the complete file ({damage})") from damage
+    raise NotAnImage(f"{name}: in no image format that is read; pass a file in one of {', '.join(FORMATS)}")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGED:
+        # Unreadable EXIF data say nothing about the orientation; viewers show such an image as it is stored.
+        return image
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        levels = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+        return Image.fromarray(np.interp(levels, (levels.min(), levels.max()), (0, 255)).astype(np.uint8))
+    return image
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer)
+    return image.convert("RGB")
