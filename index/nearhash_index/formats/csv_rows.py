@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Iterable, Iterator
 
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats.rows import Row, parse_row
@@ -15,8 +14,8 @@ __all__ = ["COLUMNS", "read_csv"]
 COLUMNS = ("hash", "hash_type", "entry_id", "source", "labels")
 
 
-def read_csv(file: TextIO, default_type: HashType | None) -> Iterator[Row]:
-    """Yield the rows of a CSV file, opened with newline="". Empty lines are skipped.
+def read_csv(lines: Iterable[str], default_type: HashType | None) -> Iterator[Row]:
+    """Yield the rows of a CSV file, from its lines with their ends. Empty lines are skipped.
 
     Parameters
     ----------
@@ -28,7 +27,7 @@ def read_csv(file: TextIO, default_type: HashType | None) -> Iterator[Row]:
     InvalidInput
         At the first row that is malformed.
     """
-    reader = csv.reader(file, strict=True)
+    reader = csv.reader(lines, strict=True)
     try:
         header = _check_header(next(reader))
         for fields in reader:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Iterable, Iterator
 
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats.rows import Row, parse_row
@@ -12,7 +11,7 @@ from nearhash_index.hash_types import HashType
 __all__ = ["read_hex"]
 
 
-def read_hex(file: TextIO, hash_type: HashType | None) -> Iterator[Row]:
+def read_hex(lines: Iterable[str], hash_type: HashType | None) -> Iterator[Row]:
     """Yield the rows of a file of plain hashes.
 
     Raises
@@ -22,7 +21,7 @@ def read_hex(file: TextIO, hash_type: HashType | None) -> Iterator[Row]:
     """
     if hash_type is None:
         raise InvalidInput("hash_type", "a file of plain hashes does not tell their type; give one")
-    for line, text in enumerate(file, start=1):
+    for line, text in enumerate(lines, start=1):
         digits = text.strip()
         if digits and not digits.startswith("#"):
             yield parse_row(line, digits, hash_type)

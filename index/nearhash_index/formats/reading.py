@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import xxhash
@@ -36,17 +36,14 @@ def check_file(path: Path, hash_type: HashType | None) -> int:
     """
     count = 0
     names = []
-    chunk: list[tuple[str, Entry]] = []
-    for line, entry, named in _numbered_entries(path, hash_type):
-        count += 1
-        chunk.append((f"line {line}, hash", entry))
-        if named:
-            names.append(_fingerprint(entry.key))
-        if len(chunk) == _CHUNK:
-            _check_chunk(path, chunk)
-            chunk = []
-    _check_chunk(path, chunk)
-    _check_together(path, hash_type, np.array(names, dtype=np.uint64))
+    with _errors_name(path):
+        for _, entry, named in _grouped(_refusing_degenerate(_rows(path, hash_type))):
+            count += 1
+            if named:
+                names.append(_fingerprint(entry.key))
+        values, counts = np.unique(np.array(names, dtype=np.uint64), return_counts=True)
+        if len(values) < len(names):
+            _check_together(_grouped(_rows(path, hash_type)), set(values[counts > 1].tolist()))
     return count
 
 
@@ -65,66 +62,51 @@ def read_entries(path: Path, hash_type: HashType | None) -> Iterator[Entry]:
     InvalidInput
         Naming file, line and column.
     """
-    for _, entry, _ in _numbered_entries(path, hash_type):
-        yield entry
-
-
-def _numbered_entries(path: Path, hash_type: HashType | None) -> Iterator[tuple[int, Entry, bool]]:
-    """Yield each entry with its first line, and whether the list names it."""
-    pending: Row | None = None
-    try:
-        for row in _rows(path, hash_type):
-            if pending and pending.named and row.named and row.entry.key == pending.entry.key:
-                pending = replace(pending, entry=_merged(row.line, pending.entry, row.entry))
-                continue
-            if pending:
-                yield pending.line, pending.entry, pending.named
-            pending = row
-    except InvalidInput as error:
-        raise InvalidInput(f"{path}, {error.field}", error.problem) from None
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path}", f"not a text file: byte {error.start} of a line is not UTF-8") from None
-    except OSError as error:
-        raise InvalidInput(f"{path}", f"cannot be read: {error.strerror}") from None
-    if pending:
-        yield pending.line, pending.entry, pending.named
+    with _errors_name(path):
+        for _, entry, _ in _grouped(_rows(path, hash_type)):
+            yield entry
 
 
 def _rows(path: Path, hash_type: HashType | None) -> Iterator[Row]:
     # utf-8-sig: spreadsheets begin their CSV files with a byte order mark.
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
-        lines: TextIO = chain([first], file)  # type: ignore[assignment]
         has_header = "hash" in (field.strip().lower() for field in first.split(","))
+        lines = chain([first], file)
         yield from read_csv(lines, hash_type) if has_header else read_hex(lines, hash_type)
 
 
+def _refusing_degenerate(rows: Iterator[Row]) -> Iterator[Row]:
+    while chunk := list(islice(rows, _CHUNK)):
+        check_degenerate((f"line {row.line}, hash", item) for row in chunk for item in row.entry.hashes)
+        yield from chunk
+
+
+def _grouped(rows: Iterator[Row]) -> Iterator[tuple[int, Entry, bool]]:
+    """Yield each entry with its first line, and whether the list names it."""
+    for _, group in groupby(rows, key=lambda row: row.entry.key):
+        first, *more = group
+        entry = first.entry
+        for row in more:
+            entry = _merged(row.line, entry, row.entry)
+        yield first.line, entry, first.named
+
+
 def _merged(line: int, entry: Entry, more: Entry) -> Entry:
-    merged = replace(entry, hashes=entry.hashes + more.hashes, labels=entry.labels + more.labels)
     try:
-        return check_entry(merged, "entry")
+        return check_entry(replace(entry, hashes=entry.hashes + more.hashes, labels=entry.labels + more.labels))
     except InvalidInput as error:
         raise InvalidInput(f"line {line}", error.problem) from None
 
 
-def _check_chunk(path: Path, chunk: list[tuple[str, Entry]]) -> None:
-    try:
-        check_degenerate((field, item) for field, entry in chunk for item in entry.hashes)
-    except InvalidInput as error:
-        raise InvalidInput(f"{path}, {error.field}", error.problem) from None
-
-
-def _check_together(path: Path, hash_type: HashType | None, names: np.typing.NDArray[np.uint64]) -> None:
-    values, counts = np.unique(names, return_counts=True)
-    repeated = set(values[counts > 1].tolist())
-    if not repeated:
-        return
+def _check_together(entries: Iterator[tuple[int, Entry, bool]], repeated: set[int]) -> None:
+    """Refuse entries that are named in two places. `repeated` holds their fingerprints, and perhaps another's."""
     seen: dict[EntryKey, int] = {}
-    for line, entry, named in _numbered_entries(path, hash_type):
+    for line, entry, named in entries:
         if named and _fingerprint(entry.key) in repeated:
             if entry.key in seen:
                 raise InvalidInput(
-                    f"{path}, line {line}, entry_id",
+                    f"line {line}, entry_id",
                     f"{entry.key.entry_id!r} was named on line {seen[entry.key]} already; "
                     "put the rows of one entry next to each other",
                 )
@@ -132,4 +114,16 @@ def _check_together(path: Path, hash_type: HashType | None, names: np.typing.NDA
 
 
 def _fingerprint(key: EntryKey) -> int:
-    return xxhash.xxh3_64_intdigest(f"{key.source}\0{key.entry_id}")
+    return xxhash.xxh3_64_intdigest(f"{key.source}\0{key.entry_id}".encode())
+
+
+@contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}, {error.field}", error.problem) from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path}", "not a text file: it is not UTF-8") from None
+    except OSError as error:
+        raise InvalidInput(f"{path}", f"cannot be read: {error.strerror}") from None
