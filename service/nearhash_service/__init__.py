@@ -1,0 +1,1 @@
+"""The NearHash server and its command line."""

@@ -66,6 +66,14 @@ class DataDirectory:
         """Where generation `number` lies, or would lie."""
         return self.path / "generations" / f"{number:06}"
 
+    def existing_generation_path(self, number: int) -> Path:
+        """Where generation `number` lies; raise UnknownName if there is none."""
+        path = self.generation_path(number)
+        if not path.is_dir():
+            there_are = ", ".join(map(str, self.generation_numbers())) or "none"
+            raise UnknownName(f"there is no generation {number}; there are: {there_are}")
+        return path
+
     def generation_numbers(self) -> list[int]:
         """Return the numbers of the generations that exist, newest first."""
         names = (entry.name for entry in (self.path / "generations").glob("[0-9]*"))
@@ -97,8 +105,7 @@ class DataDirectory:
         UnknownName
             If there is no such generation.
         """
-        if not self.generation_path(number).is_dir():
-            raise UnknownName(f"there is no generation {number}; there are {self.generation_numbers()}")
+        self.existing_generation_path(number)
         replace_file(self.path / "CURRENT", f"{number:06}\n".encode())
 
     @contextmanager

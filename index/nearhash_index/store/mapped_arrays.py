@@ -1,8 +1,8 @@
 """Arrays in an immutable LMDB environment, used in place from the memory map.
 
-Each array is one value: padding, then its bytes in C order. The padding makes the array start at a 64-byte boundary,
-where the kernels like it: LMDB starts a large value some bytes into a page, how many depends on its format version, so
-the writer asks a value that it has put.
+Each array is one value: padding, its bytes in C order, and zeros up to a page if it is smaller. The padding makes the
+array start at a 64-byte boundary, where the kernels like it: LMDB starts a value of a page or more some bytes into a
+page, how many depends on its format version, so the writer asks a value that it has put.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class ArraySpec:
 def write_arrays(folder: Path, arrays: Iterable[tuple[str, NDArray[Any]]]) -> dict[str, ArraySpec]:
     """Write arrays into a new LMDB environment in `folder`, durably; each may be freed when the next is asked for.
 
+    Costs a copy of one array at a time.
+
     Raises
     ------
     OSError, lmdb.Error
@@ -60,8 +62,8 @@ def write_arrays(folder: Path, arrays: Iterable[tuple[str, NDArray[Any]]]) -> di
     try:
         padding_bytes = _padding_bytes(env)
         for name, array in arrays:
-            value = np.zeros(padding_bytes + array.nbytes, dtype=np.uint8)
-            value[padding_bytes:].view(array.dtype).reshape(array.shape)[...] = array
+            value = np.zeros(padding_bytes + max(array.nbytes, _PAGE_BYTES), dtype=np.uint8)
+            value[padding_bytes : padding_bytes + array.nbytes].view(array.dtype).reshape(array.shape)[...] = array
             with env.begin(write=True) as txn:
                 txn.put(name.encode(), value)
             specs[name] = ArraySpec(array.dtype.str, array.shape)
@@ -84,7 +86,7 @@ def map_arrays(folder: Path, specs: Mapping[str, ArraySpec]) -> dict[str, NDArra
     Raises
     ------
     CorruptData
-        If an array is missing, of another size or not aligned.
+        If an array is missing or too short.
     """
     try:
         environment = _environment(folder)
@@ -114,12 +116,12 @@ class _Environment:
         value = self._txn.get(name.encode())
         if value is None:
             raise CorruptData(f"array {name} is missing")
-        stored = np.frombuffer(value, dtype=np.uint8)
+        address = np.frombuffer(value, dtype=np.uint8).ctypes.data
+        padding_bytes = -address % ALIGNMENT_BYTES
         size_bytes = int(np.dtype(spec.dtype).itemsize * np.prod(spec.shape, dtype=np.int64))
-        start = stored.ctypes.data + len(stored) - size_bytes
-        if not 0 <= len(stored) - size_bytes < ALIGNMENT_BYTES or start % ALIGNMENT_BYTES:
-            raise CorruptData(f"array {name} does not lie where it should: {len(stored)} bytes for {size_bytes}")
-        return np.asarray(_MappedArray(self, start, spec))
+        if padding_bytes + size_bytes > len(value):
+            raise CorruptData(f"array {name} has {len(value) - padding_bytes} bytes instead of {size_bytes}")
+        return np.asarray(_MappedArray(self, address + padding_bytes, spec))
 
 
 class _MappedArray:

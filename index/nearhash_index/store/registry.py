@@ -145,7 +145,7 @@ class Registry:
         """
         checked = [_check_change(change, f"changes[{i}]") for i, change in enumerate(changes)]
         check_degenerate(
-            (f"changes[{i}].hashes[{k}].value", item)
+            (f"changes[{i}].upsert.hashes[{k}].value", item)
             for i, change in enumerate(checked)
             if isinstance(change, Entry)
             for k, item in enumerate(change.hashes)

@@ -1,0 +1,103 @@
+"""LookupService: from the bytes of a request to the engine, and back."""
+
+from __future__ import annotations
+
+import grpc
+
+from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
+from nearhash_index.codes import Codes, codes_from_bytes
+from nearhash_index.degenerate import degenerate_reason
+from nearhash_index.errors import InvalidInput, SequenceNotReached
+from nearhash_index.hash_types import HashType
+from nearhash_index.lookup import Found, lookup
+from nearhash_index.store import Generation
+from nearhash_service.messages import hash_type_of
+from nearhash_service.served_generation import ServedGeneration
+
+__all__ = ["MAX_BATCH", "LookupService"]
+
+MAX_BATCH = 16_384
+"""Hashes per call."""
+_DEFAULT_MATCHES_PER_HASH = 100
+_MAX_MATCHES_PER_HASH = 10_000
+_MAX_BANKS = 1000
+
+
+class LookupService(lookup_pb2_grpc.LookupServiceServicer):
+    """Answers each call from one generation."""
+
+    def __init__(self, served: ServedGeneration) -> None:
+        self._served = served
+
+    def Lookup(  # noqa: N802 - gRPC's name
+        self, request: lookup_pb2.LookupRequest, context: grpc.ServicerContext
+    ) -> lookup_pb2.LookupResponse:
+        """Look a batch of hashes up."""
+        del context
+        hash_type = hash_type_of(request.hash_type, "hash_type")
+        queries = _queries(request.hashes, hash_type)
+        max_matches = _max_matches(request.max_matches_per_hash)
+        if len(request.banks) > _MAX_BANKS:
+            raise InvalidInput("banks", f"{len(request.banks)} names; name at most {_MAX_BANKS}, or none for all")
+        generation = self._served.get()
+        reached = generation.manifest.sequence
+        if request.min_sequence > reached:
+            raise SequenceNotReached(f"min_sequence: {request.min_sequence} is not published yet; this is {reached}")
+        found = lookup(
+            generation,
+            hash_type,
+            queries,
+            radius=request.radius if request.HasField("radius") else None,
+            banks=request.banks,
+            max_matches=max_matches,
+        )
+        return _response(generation, hash_type, found)
+
+
+def _queries(hashes: bytes, hash_type: HashType) -> Codes:
+    if not hashes:
+        raise InvalidInput("hashes", f"empty; send 1 to {MAX_BATCH} hashes")
+    if len(hashes) > MAX_BATCH * hash_type.size_bytes:
+        count = len(hashes) // hash_type.size_bytes
+        raise InvalidInput("hashes", f"{count} hashes; send at most {MAX_BATCH} in one call")
+    return codes_from_bytes(hashes, hash_type)
+
+
+def _max_matches(asked: int) -> int:
+    if asked > _MAX_MATCHES_PER_HASH:
+        raise InvalidInput("max_matches_per_hash", f"{asked} is too many; use 0 to {_MAX_MATCHES_PER_HASH}")
+    return asked or _DEFAULT_MATCHES_PER_HASH
+
+
+def _response(generation: Generation, hash_type: HashType, found: Found) -> lookup_pb2.LookupResponse:
+    manifest, entries = generation.manifest, generation.entries
+    matches = [
+        lookup_pb2.Match(
+            query=query,
+            distance=distance,
+            bank=manifest.banks[bank].name,
+            entry_id=entries.entry_id(entry),
+            source=manifest.sources[source],
+            labels=manifest.label_sets[labels],
+        )
+        for query, distance, entry, bank, source, labels in zip(
+            found.query.tolist(),
+            found.distance.tolist(),
+            found.entry.tolist(),
+            entries.bank[found.entry].tolist(),
+            entries.source[found.entry].tolist(),
+            entries.labels[found.entry].tolist(),
+            strict=True,
+        )
+    ]
+    unsearchable = [
+        lookup_pb2.Unsearchable(query=query, reason=degenerate_reason(hash_type))
+        for query in found.unsearchable.tolist()
+    ]
+    return lookup_pb2.LookupResponse(
+        generation=manifest.number,
+        sequence=manifest.sequence,
+        matches=matches,
+        unsearchable=unsearchable,
+        truncated=found.truncated.tolist(),
+    )

@@ -1,0 +1,20 @@
+"""Signals as something to wait for, beside pipes and processes."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+__all__ = ["receive_signals"]
+
+
+def receive_signals(*numbers: signal.Signals) -> socket.socket:
+    """Take over signals of this process: they no longer end it but make the socket readable. Main thread only."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    for number in numbers:
+        signal.signal(number, lambda _number, _frame: None)
+    # Lives as long as the process.
+    signal.set_wakeup_fd(writer.detach())
+    return reader

@@ -1,0 +1,133 @@
+"""One gRPC server: both services, health and reflection over one data directory."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
+from nearhash_index.store import DataDirectory, Registry
+from nearhash_service.bank_service import BankService
+from nearhash_service.lookup_service import LookupService
+from nearhash_service.served_generation import ServedGeneration
+from nearhash_service.status import ErrorInterceptor
+
+__all__ = ["Server"]
+
+_THREADS = 8
+"""Calls that a process works on at once. Kernels release the GIL; more threads only add waiting."""
+_MAX_MESSAGE_BYTES = 16 << 20
+"""Above what the largest accepted batch needs, so that a larger one is refused in words."""
+_LOOKUP = lookup_pb2.DESCRIPTOR.services_by_name["LookupService"].full_name
+_BANKS = banks_pb2.DESCRIPTOR.services_by_name["BankService"].full_name
+_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+_OPTIONS = [
+    ("grpc.so_reuseport", 1),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_concurrent_streams", 200),
+    # A client may ping while idle, as long-lived ones do, but not flood.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Connections stick to the worker that accepted them; this evens the load out over time.
+    ("grpc.max_connection_age_ms", 20 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+]
+
+
+class Server:
+    """Serves one data directory at one address, in this process.
+
+    Parameters
+    ----------
+    directory : DataDirectory
+    address : str
+        As gRPC writes it: "127.0.0.1:50051", "unix:/path".
+    credentials : grpc.ServerCredentials, optional
+        Without them, plain text.
+    reload_interval_s : float
+    """
+
+    def __init__(
+        self,
+        directory: DataDirectory,
+        address: str,
+        *,
+        credentials: grpc.ServerCredentials | None = None,
+        reload_interval_s: float = 0.2,
+    ) -> None:
+        self._registry = Registry(directory)
+        self._served = ServedGeneration(directory)
+        self._reload_interval_s = reload_interval_s
+        self._health = health.HealthServicer()
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="call"), interceptors=[ErrorInterceptor()], options=_OPTIONS
+        )
+        lookup_pb2_grpc.add_LookupServiceServicer_to_server(LookupService(self._served), self._grpc)
+        banks_pb2_grpc.add_BankServiceServicer_to_server(
+            BankService(directory, self._registry, self._served), self._grpc
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        _add_reflection(self._grpc)
+        if credentials is None:
+            self._grpc.add_insecure_port(address)
+        else:
+            self._grpc.add_secure_port(address, credentials)
+        self._stopping = threading.Event()
+        self._follower = threading.Thread(target=self._follow, name="reload", daemon=True)
+
+    def start(self) -> None:
+        """Load what is published, then take calls. Without anything published, lookups are NOT_SERVING until it is."""
+        self._set_health(_BANKS, serving=True)
+        self._announce(loaded=self._served.refresh())
+        self._grpc.start()
+        self._follower.start()
+
+    def drain(self, *, delay_s: float, grace_s: float) -> None:
+        """Tell NOT_SERVING, wait for load balancers to notice, then refuse new calls and let those in flight end."""
+        self._health.enter_graceful_shutdown()
+        self._stopping.wait(delay_s)
+        self._stopping.set()
+        self._grpc.stop(grace_s).wait()
+        if self._follower.ident is not None:
+            self._follower.join()
+        self._registry.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.drain(delay_s=0, grace_s=1)
+
+    def _follow(self) -> None:
+        while not self._served.number() and not self._stopping.wait(self._reload_interval_s):
+            self._announce(loaded=self._served.refresh())
+        self._served.follow(self._stopping, self._reload_interval_s)
+
+    def _announce(self, *, loaded: bool) -> None:
+        self._set_health(_LOOKUP, serving=loaded)
+        self._set_health("", serving=loaded)
+
+    def _set_health(self, service: str, *, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        self._health.set(service, status)
+
+
+def _add_reflection(server: grpc.Server) -> None:
+    """Answer reflection under its old name, v1alpha, and its new one, v1. The messages are the same on the wire."""
+    names = (_LOOKUP, _BANKS, health.SERVICE_NAME, reflection.SERVICE_NAME, _REFLECTION_V1)
+    reflection.enable_server_reflection(names, server)
+    method = grpc.stream_stream_rpc_method_handler(
+        reflection.ReflectionServicer(names).ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": method}),)
+    )

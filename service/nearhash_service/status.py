@@ -1,0 +1,78 @@
+"""From errors to gRPC statuses: the one place where that is decided."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from nearhash_index import errors
+
+__all__ = ["ErrorInterceptor"]
+
+_CODES: dict[type[errors.NearHashIndexError], int] = {
+    errors.InvalidInput: code_pb2.INVALID_ARGUMENT,
+    errors.UnknownName: code_pb2.NOT_FOUND,
+    errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
+    errors.BankDisabled: code_pb2.FAILED_PRECONDITION,
+    errors.SequenceNotReached: code_pb2.FAILED_PRECONDITION,
+    errors.NotPublished: code_pb2.UNAVAILABLE,
+    errors.StoreBusy: code_pb2.ABORTED,
+    errors.StorageFailed: code_pb2.INTERNAL,
+    errors.NotADataDirectory: code_pb2.DATA_LOSS,
+    errors.WrongVersion: code_pb2.DATA_LOSS,
+    errors.CorruptData: code_pb2.DATA_LOSS,
+}
+_MAX_MESSAGE_CHARACTERS = 2000
+
+_log = logging.getLogger(__name__)
+
+
+class ErrorInterceptor(grpc.ServerInterceptor):
+    """Answers a handler's error with its status and details. Anything unforeseen is logged and answered INTERNAL."""
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap the unary methods of this project's services."""
+        handler = continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith("/nearhash."):
+            return handler
+        return grpc.unary_unary_rpc_method_handler(
+            _answering_errors(handler.unary_unary),  # type: ignore[arg-type]
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _answering_errors(method: Callable[[Any, grpc.ServicerContext], Any]) -> Callable[..., Any]:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return method(request, context)
+        except errors.NearHashIndexError as error:
+            status = _status(error)
+        except Exception:  # noqa: BLE001 - logged; the caller learns no more than that it was not their fault
+            _log.exception("A call failed for a reason that nobody foresaw")
+            status = status_pb2.Status(code=code_pb2.INTERNAL, message="internal error; the server's log tells more")
+        return context.abort_with_status(rpc_status.to_status(status))
+
+    return answer
+
+
+def _status(error: errors.NearHashIndexError) -> status_pb2.Status:
+    status = status_pb2.Status(code=_CODES[type(error)], message=str(error)[:_MAX_MESSAGE_CHARACTERS])
+    if isinstance(error, errors.InvalidInput):
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.problem[:_MAX_MESSAGE_CHARACTERS]
+        )
+        detail = any_pb2.Any()
+        detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+        status.details.append(detail)
+    return status

@@ -1,0 +1,49 @@
+"""A worker process: serves until told to stop, then drains."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from multiprocessing.connection import Connection, wait
+
+import grpc
+
+from nearhash_index.store import DataDirectory
+from nearhash_service.config import ServerConfig, TLSFiles
+from nearhash_service.received_signals import receive_signals
+from nearhash_service.server import Server
+
+__all__ = ["run_worker"]
+
+
+def run_worker(config: ServerConfig, supervisor: Connection) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone.
+
+    Parameters
+    ----------
+    supervisor : Connection
+        Told "ready" once calls are taken. Its end tells that the supervisor has died.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
+    # An interrupt from the terminal reaches every process; the supervisor alone acts on it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    terminated = receive_signals(signal.SIGTERM)
+    server = Server(
+        DataDirectory(config.data),
+        f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}",
+        credentials=_credentials(config.tls) if config.tls else None,
+        reload_interval_s=config.reload_interval_s,
+    )
+    server.start()
+    supervisor.send("ready")
+    wait([terminated, supervisor])
+    server.drain(delay_s=config.drain_delay_s, grace_s=config.drain_grace_s)
+
+
+def _credentials(tls: TLSFiles) -> grpc.ServerCredentials:
+    authority = tls.client_authority.read_bytes() if tls.client_authority else None
+    return grpc.ssl_server_credentials(
+        [(tls.private_key.read_bytes(), tls.certificate_chain.read_bytes())],
+        root_certificates=authority,
+        require_client_auth=authority is not None,
+    )
