@@ -117,13 +117,14 @@ def _match(first_query: int, match: lookup_pb2.Match) -> Match:
     )
 
 
-def _checked_banks(banks: Sequence[str]) -> Sequence[str]:
+def _checked_banks(banks: Sequence[str]) -> list[str]:
     if isinstance(banks, str):
         raise invalid("banks", f"found the str {banks!r}; pass a sequence of names, [{banks!r}]")
-    for position, name in enumerate(banks):
+    names = list(banks)
+    for position, name in enumerate(names):
         if not isinstance(name, str):
-            raise invalid(f"banks[{position}]", f"found a {type(name).__name__}; a bank's name is a str")
-    return banks
+            raise invalid(f"banks[{position}]", f"found {type(name).__name__}; a bank's name is a str")
+    return names
 
 
 def checked_int(field: str, value: int, lowest: int, highest: int) -> int:
@@ -131,7 +132,7 @@ def checked_int(field: str, value: int, lowest: int, highest: int) -> int:
     try:
         as_int = operator.index(value)
     except TypeError:
-        raise invalid(field, f"found a {type(value).__name__}; it is an int from {lowest} to {highest}") from None
+        raise invalid(field, f"found {type(value).__name__}; it is an int from {lowest} to {highest}") from None
     if not lowest <= as_int <= highest:
         raise invalid(field, f"found {as_int}; it is an int from {lowest} to {highest}")
     return as_int

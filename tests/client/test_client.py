@@ -88,6 +88,13 @@ def test_left_out_arguments_are_left_to_the_server(serve, lookup):
     assert not request.HasField("radius")
 
 
+def test_banks_may_come_from_an_iterator(serve, lookup):
+    # Used up by a check, it would search every bank.
+    peer = serve()
+    lookup(peer.target, [1], banks=iter(["b", "c"]))
+    assert peer.requests[0].banks == ["b", "c"]
+
+
 @pytest.mark.parametrize("count", [1, 4, 5, 8, 11])
 def test_a_large_batch_is_split_and_merged_with_its_own_positions(serve, lookup, count):
     peer = serve(match_multiples_of_three)
@@ -126,9 +133,9 @@ def test_one_failing_part_fails_the_lookup_with_its_own_error(serve, lookup):
         ({"hash_type": "phash"}, "hash_type: found 'phash'; it is one of phash64, "),
         ({"radius": -1}, "radius: found -1; it is an int from 0 to 64"),
         ({"radius": 65}, "radius: found 65; it is an int from 0 to 64"),
-        ({"radius": 8.0}, "radius: found a float; it is an int from 0 to 64"),
+        ({"radius": 8.0}, "radius: found float; it is an int from 0 to 64"),
         ({"banks": "ncmec"}, "banks: found the str 'ncmec'; pass a sequence of names, ['ncmec']"),
-        ({"banks": ["ncmec", 3]}, "banks[1]: found a int; a bank's name is a str"),
+        ({"banks": ["ncmec", 3]}, "banks[1]: found int; a bank's name is a str"),
         ({"max_matches_per_hash": -1}, "max_matches_per_hash: found -1; it is an int from 0 to 4294967295"),
         ({"min_sequence": -1}, "min_sequence: found -1; it is an int from 0 to 18446744073709551615"),
         ({"timeout_s": 0}, "timeout_s: found 0; it is a number of seconds above 0, or None"),

@@ -10,6 +10,7 @@ from grpc_status import rpc_status
 from nearhash.v1 import lookup_pb2
 from nearhash_client import (
     AlreadyExists,
+    Client,
     DeadlineExceeded,
     FailedPrecondition,
     FieldViolation,
@@ -75,9 +76,9 @@ def test_another_status_is_named_in_a_server_error(serve, lookup):
         lookup(serve(answer).target, [1])
 
 
-def test_nobody_there_is_unavailable(lookup):
-    with pytest.raises(Unavailable):
-        lookup("127.0.0.1:1", [1], timeout_s=20)
+def test_nobody_there_is_unavailable():
+    with Client("127.0.0.1:1") as client, pytest.raises(Unavailable):
+        client.lookup([1], timeout_s=20)
 
 
 def test_violations_are_read_and_said(serve, lookup):

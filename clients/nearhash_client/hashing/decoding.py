@@ -40,13 +40,13 @@ class Limits:
     Attributes
     ----------
     max_pixels
-        Width times height, compared before decoding. An image takes at least 3 bytes of memory per pixel to decode;
-        PDQ takes 20 more, and whash64 up to 40.
+        Width times height, compared before decoding. At its peak, memory per pixel is about 10 bytes for phash64,
+        dhash64 and ahash64, 35 for pdq256 and 45 for whash64.
     max_bytes
         Size of the file. Digests alone are computed from files of any size.
     """
 
-    max_pixels: int = 80_000_000
+    max_pixels: int = 64 * 1024 * 1024
     max_bytes: int = 64 * 1024 * 1024
 
 
@@ -75,9 +75,11 @@ def to_rgb(image: Image.Image, name: str, limits: Limits) -> Image.Image:
     TruncatedImage
         If the pixels cannot be decoded.
     ImageError
-        If the mode is none that an RGB image can be made from.
+        If there are no pixels, or the mode is none that an RGB image can be made from.
     """
     width, height = image.size
+    if not width or not height:
+        raise ImageError(f"{name}: {width} x {height} pixels; pass an image that has some")
     if width * height > limits.max_pixels:
         raise ImageTooLarge(f"{name}: {width} x {height} pixels; at most max_pixels = {limits.max_pixels} are decoded")
     try:
