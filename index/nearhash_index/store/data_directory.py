@@ -40,7 +40,7 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         if not self.path.is_dir():
-            raise NotADataDirectory(f"there is no data directory at {path}")
+            raise NotADataDirectory(f"there is no data directory at {path}; creating a bank makes one")
         read_sealed(self.path / "FORMAT", _MAGIC, _VERSION)
 
     @classmethod

@@ -496,9 +496,7 @@ class GetStatusResponse(google.protobuf.message.Message):
     @property
     def banks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Bank]: ...
     @property
-    def worker(self) -> Global___WorkerStatus:
-        """Unset when the data directory was read without a server."""
-
+    def worker(self) -> Global___WorkerStatus: ...
     def __init__(
         self,
         *,
@@ -507,18 +505,15 @@ class GetStatusResponse(google.protobuf.message.Message):
         banks: collections.abc.Iterable[Global___Bank] | None = ...,
         worker: Global___WorkerStatus | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_current", b"_current", "_worker", b"_worker", "current", b"current", "worker", b"worker"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_current", b"_current", "_worker", b"_worker", "banks", b"banks", "current", b"current", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
-    @typing.overload
+    def HasField(self, field_name: typing.Literal["_current", b"_current", "current", b"current", "worker", b"worker"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_current", b"_current", "banks", b"banks", "current", b"current", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_current", b"_current"]) -> typing.Literal["current"] | None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_worker", b"_worker"]) -> typing.Literal["worker"] | None: ...
 
 Global___GetStatusResponse: typing_extensions.TypeAlias = GetStatusResponse
 
 @typing.final
 class WorkerStatus(google.protobuf.message.Message):
-    """The worker that answered."""
+    """The process that answered."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

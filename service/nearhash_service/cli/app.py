@@ -1,0 +1,51 @@
+"""Puts the commands together, and turns errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+
+import grpc
+import typer
+
+from nearhash_client import NearHashError, error_from_rpc
+from nearhash_index.errors import NearHashIndexError
+from nearhash_service.cli import banks, hashing, importing, lookups, publishing, serving, status
+from nearhash_service.cli.printing import errors
+
+__all__ = ["run"]
+
+_EPILOG = (
+    "A first session: nearhash bank create, import, publish, serve; then lookup. Each command's --help has an example."
+)
+
+app = typer.Typer(
+    name="nearhash",
+    help="Tells which entries of your hash lists lie within a Hamming radius of an image's hash, exactly.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(banks.app, name="bank")
+app.command("import")(importing.import_list)
+app.command()(publishing.publish)
+app.command()(publishing.rollback)
+app.command()(serving.serve)
+app.command()(lookups.lookup)
+app.command("hash")(hashing.hash_files)
+app.command()(status.status)
+
+
+def run() -> None:
+    """Run the command that the arguments name. Exit status 1: it failed; 2: it was called wrongly."""
+    try:
+        app()
+    except grpc.RpcError as error:
+        _fail(error_from_rpc(error))
+    except (NearHashError, NearHashIndexError, OSError) as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    errors.print(f"[bold red]error:[/] {errors.render_str(str(error), markup=False)}", soft_wrap=True)
+    sys.exit(1)

@@ -1,0 +1,71 @@
+"""nearhash bank: create, list."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nearhash.v1 import banks_pb2, lookup_pb2
+from nearhash_index.errors import InvalidInput
+from nearhash_index.hash_types import HASH_TYPES
+from nearhash_service.cli.connection import Connection, connected
+from nearhash_service.cli.printing import output, table
+from nearhash_service.messages import hash_type_number
+
+__all__ = ["app", "bank_table"]
+
+app = typer.Typer(help="Create and list banks.", no_args_is_help=True)
+
+
+@app.command()
+@connected(create=True)
+def create(
+    connection: Connection,
+    name: Annotated[str, typer.Argument(help="Letters, digits, '-', '_' and '.'.")],
+    radius: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE=R", help="Radius for a hash type, inclusive, in bits. Repeat for more types."),
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Label of the bank. Repeat for more.")] = None,
+) -> None:
+    """Create an empty bank; with --data, also the data directory if there is none.
+
+    Example: nearhash bank create take-it-down --radius phash64=6 --data data
+    """
+    request = banks_pb2.CreateBankRequest(name=name, radii=map(_radius, radius or []), labels=label or [])
+    with connection.banks() as banks:
+        bank = banks.CreateBank(request).bank
+    output.print(f"created bank {bank.name}")
+
+
+@app.command("list")
+@connected()
+def list_banks(connection: Connection) -> None:
+    """List the banks with their radii and number of entries.
+
+    Example: nearhash bank list --target 127.0.0.1:50051
+    """
+    with connection.banks() as banks:
+        output.print(bank_table(list(banks.ListBanks(banks_pb2.ListBanksRequest()).banks)))
+
+
+def bank_table(banks: list[banks_pb2.Bank]) -> object:
+    """Return a table of banks, for printing."""
+    made = table("bank", "entries", "enabled", "radii", "labels", right=("entries",))
+    for bank in banks:
+        radii = " ".join(f"{_type_name(item.hash_type)}={item.radius}" for item in bank.radii)
+        made.add_row(bank.name, f"{bank.entry_count:,}", "yes" if bank.enabled else "no", radii, ";".join(bank.labels))
+    return made
+
+
+def _radius(text: str) -> banks_pb2.Radius:
+    name, equals, number = text.partition("=")
+    if name not in HASH_TYPES or not equals or not number.isdecimal():
+        types = ", ".join(HASH_TYPES)
+        raise InvalidInput("--radius", f"{text!r}; write TYPE=R, such as phash64=8; types are {types}")
+    return banks_pb2.Radius(hash_type=hash_type_number(name), radius=int(number))
+
+
+def _type_name(number: lookup_pb2.HashType.ValueType) -> str:
+    return lookup_pb2.HashType.Name(number).removeprefix("HASH_TYPE_").lower()

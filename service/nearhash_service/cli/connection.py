@@ -1,0 +1,115 @@
+"""Where a command connects to: a server, or a data directory through a server of its own."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from nearhash.v1 import banks_pb2_grpc
+from nearhash_client import TLS, Client
+from nearhash_client.channel import open_channel
+from nearhash_index.store import DataDirectory
+from nearhash_service.server import Server
+
+__all__ = ["DEFAULT_TARGET", "Connection", "connected"]
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A server to talk to."""
+
+    target: str
+    tls: TLS | None = None
+
+    @contextmanager
+    def banks(self) -> Iterator[banks_pb2_grpc.BankServiceStub]:
+        """Yield the stub of BankService."""
+        with open_channel(self.target, tls=self.tls) as channel:
+            yield banks_pb2_grpc.BankServiceStub(channel)
+
+    def client(self) -> Client:
+        """Return a client for lookups."""
+        return Client(self.target, tls=self.tls)
+
+
+def connected(*, create: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that say where to connect, and pass it the connection as its first argument.
+
+    Parameters
+    ----------
+    create : bool
+        Whether --data may name a folder that is still to be made.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command).parameters
+        hints = get_type_hints(command, include_extras=True)
+        _, *rest = own.values()
+        *options, _create = inspect.signature(_connection, eval_str=True).parameters.values()
+
+        @functools.wraps(command)
+        def wrapped(**arguments: Any) -> None:
+            where = {option.name: arguments.pop(option.name) for option in options}
+            with _connection(**where, create=create) as connection:
+                command(connection, **arguments)
+
+        wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [parameter.replace(annotation=hints[parameter.name]) for parameter in rest] + options
+        )
+        return wrapped
+
+    return decorate
+
+
+@contextmanager
+def _connection(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Work on this data directory, without a server.", envvar="NEARHASH_DATA", metavar="DIR"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Talk to this server. Without --data and --target: {DEFAULT_TARGET}.",
+            envvar="NEARHASH_TARGET",
+            metavar="HOST:PORT",
+        ),
+    ] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Speak TLS; PEM of the authority that signed the server's certificate.")
+    ] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM of the own certificate, for mTLS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM of the own private key, for mTLS.")] = None,
+    *,
+    create: bool = False,
+) -> Iterator[Connection]:
+    if data is not None and target is not None:
+        raise typer.BadParameter("give --data or --target, not both")
+    if data is not None:
+        with _own_server(DataDirectory.create(data) if create else DataDirectory(data)) as address:
+            yield Connection(address)
+    elif tls_ca or tls_certificate or tls_key:
+        tls = TLS.from_files(root_certificates=tls_ca, certificate_chain=tls_certificate, private_key=tls_key)
+        yield Connection(target or DEFAULT_TARGET, tls)
+    else:
+        yield Connection(target or DEFAULT_TARGET)
+
+
+@contextmanager
+def _own_server(directory: DataDirectory) -> Iterator[str]:
+    """Serve a data directory to this process alone, so that there is one way to work on it."""
+    # A folder that only this user may enter.
+    with tempfile.TemporaryDirectory(prefix="nearhash-") as folder:
+        address = f"unix:{folder}/socket"
+        with Server(directory, address):
+            yield address
