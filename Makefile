@@ -38,5 +38,17 @@ test: $(READY) ## the tests, in under five minutes
 test-long: $(READY) ## the long versions too
 	$(BIN)/pytest
 
+demo: $(READY) ## altered copies of photographs found by a running server, from nothing
+	$(BIN)/python -m tests.demo
+
+serve: $(READY) data/CURRENT ## a server on 127.0.0.1:50051 with a few photographs' hashes in the folder data
+	$(BIN)/nearhash serve --data data
+
+data/CURRENT: | $(READY)
+	$(BIN)/python -m tests.demo.sample_list >$(VENV)/photographs.csv
+	$(BIN)/nearhash bank create photographs --data data
+	$(BIN)/nearhash import photographs $(VENV)/photographs.csv --data data
+	$(BIN)/nearhash publish --data data
+
 clean: ## remove everything that make made
 	rm -rf $(VENV) .venv-proto data dist
