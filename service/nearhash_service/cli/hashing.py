@@ -31,7 +31,7 @@ def hash_files(
 
     Example: nearhash hash photo.jpg --hash-type phash64 --hash-type sha256
     """
-    rows = table("file", "hash_type", "hash", "quality", right=("quality",))
+    rows = table("file", "hash_type", "hash", "quality", right=("quality",), whole=("hash",))
     failed = False
     for file in files:
         try:

@@ -37,6 +37,7 @@ class _Answer:
 
     query: _Query
     hash_type: HashType
+    result: LookupResult
     matches: list[Match]
     unsearchable: str | None
     truncated: bool
@@ -67,7 +68,7 @@ def lookup(
     for given in hashes_or_files:
         for of_type, query in _queries(given, named):
             queries.setdefault(of_type, []).append(query)
-    rows = table("query", "hash_type", "distance", "bank", "entry_id", "source", "labels", "note", right=("distance",))
+    answers: list[_Answer] = []
     with connection.client() as client:
         for of_type, batch in queries.items():
             result = client.lookup(
@@ -77,14 +78,12 @@ def lookup(
                 banks=bank or (),
                 max_matches_per_hash=max_matches,
             )
-            for answer in _answers(of_type, batch, result):
-                if as_json:
-                    typer.echo(json.dumps(_json(answer, result)))
-                else:
-                    for cells in _cells(answer):
-                        rows.add_row(*cells)
-    if not as_json:
-        output.print(rows)
+            answers += _answers(of_type, batch, result)
+    if as_json:
+        for answer in answers:
+            typer.echo(json.dumps(_json(answer)))
+    else:
+        _print_table(answers)
 
 
 def _queries(given: str, named: HashType | None) -> Iterator[tuple[HashType, _Query]]:
@@ -104,16 +103,16 @@ def _answers(hash_type: HashType, batch: list[_Query], result: LookupResult) -> 
     matches = result.by_query()
     reasons = {item.query: item.reason for item in result.unsearchable}
     for i, query in enumerate(batch):
-        yield _Answer(query, hash_type, matches.get(i, []), reasons.get(i), i in result.truncated)
+        yield _Answer(query, hash_type, result, matches.get(i, []), reasons.get(i), i in result.truncated)
 
 
-def _json(answer: _Answer, result: LookupResult) -> dict[str, object]:
+def _json(answer: _Answer) -> dict[str, object]:
     return {
         "query": answer.query.given,
         "hash_type": answer.hash_type.name,
         "hash": answer.query.value.hex(),
-        "generation": result.generation,
-        "sequence": result.sequence,
+        "generation": answer.result.generation,
+        "sequence": answer.result.sequence,
         "unsearchable": answer.unsearchable,
         "truncated": answer.truncated,
         "matches": [
@@ -129,13 +128,20 @@ def _json(answer: _Answer, result: LookupResult) -> dict[str, object]:
     }
 
 
-def _cells(answer: _Answer) -> Iterator[tuple[str, ...]]:
-    start = (answer.query.given, answer.hash_type.name)
-    for match in answer.matches:
-        yield *start, str(match.distance), match.bank, match.entry_id, match.source, ";".join(match.labels)
-    if answer.unsearchable:
-        yield *start, "", "", "", "", "", f"not searched: {answer.unsearchable}"
-    elif not answer.matches:
-        yield *start, "", "", "", "", "", "no match"
-    elif answer.truncated:
-        yield *start, "", "", "", "", "", "there are more; ask for them with --max-matches"
+def _print_table(answers: list[_Answer]) -> None:
+    rows = table("query", "hash_type", "distance", "bank", "entry_id", "source", "labels", "note", right=("distance",))
+    for answer in answers:
+        query = (answer.query.given, answer.hash_type.name)
+        for match in answer.matches:
+            rows.add_row(
+                *query, str(match.distance), match.bank, match.entry_id, match.source, ";".join(match.labels), ""
+            )
+        if answer.unsearchable:
+            rows.add_row(*query, *[""] * 5, "not searched")
+        elif not answer.matches:
+            rows.add_row(*query, *[""] * 5, "no match")
+        elif answer.truncated:
+            rows.add_row(*query, *[""] * 5, "there are more; ask for them with --max-matches")
+    output.print(rows)
+    for reason in {answer.unsearchable: None for answer in answers if answer.unsearchable}:
+        output.print(f"not searched: {reason}", soft_wrap=True)
