@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
 
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.degenerate import degenerate_reason, degenerate_rows
@@ -15,6 +16,7 @@ __all__ = [
     "Bank",
     "Entry",
     "EntryKey",
+    "EntryState",
     "Hash",
     "check_degenerate",
     "check_entry",
@@ -32,8 +34,7 @@ _MAX_LABEL_CHARACTERS = 64
 _MAX_HASHES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Bank:
+class Bank(NamedTuple):
     """A curated collection of entries.
 
     Attributes
@@ -44,6 +45,8 @@ class Bank:
         Whether lookups search it.
     labels : tuple of str
     entry_count : int
+    allowlist : bool
+        Whether a match in it suppresses the matches of other banks.
     """
 
     name: str
@@ -51,31 +54,49 @@ class Bank:
     enabled: bool = True
     labels: tuple[str, ...] = ()
     entry_count: int = 0
+    allowlist: bool = False
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class EntryKey:
-    """Names an entry within its bank."""
+class EntryKey(NamedTuple):
+    """Names an entry within its bank. Keys sort by entry id, then source."""
 
     entry_id: str
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hash:
+class Hash(NamedTuple):
     """A hash as a value: most significant byte first, of its type's width."""
 
     hash_type: HashType
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a source asserts about one image or video."""
+class Entry(NamedTuple):
+    """What a source asserts about one image or video.
+
+    Attributes
+    ----------
+    key : EntryKey
+    hashes : tuple of Hash
+    labels : tuple of str
+    quality : int, optional
+        Of its PDQ hash, 0 to 100.
+    """
 
     key: EntryKey
     hashes: tuple[Hash, ...]
     labels: tuple[str, ...] = ()
+    quality: int | None = None
+
+
+class EntryState(IntEnum):
+    """Whether an entry is matched."""
+
+    ACTIVE = 1
+    DISABLED = 2
+    """Not matched until a time, or until it is enabled."""
+    WITHDRAWN = 3
+    """Never matched, whatever is served, until it is reinstated. Its hashes are forgotten."""
 
 
 def check_name(name: str, field: str) -> str:
@@ -127,7 +148,14 @@ def check_entry(entry: Entry, field: str = "entry") -> Entry:
         check_key(entry.key, f"{field}.key"),
         tuple(dict.fromkeys(entry.hashes)),
         check_labels(entry.labels, f"{field}.labels"),
+        _check_quality(entry.quality, f"{field}.quality"),
     )
+
+
+def _check_quality(quality: int | None, field: str) -> int | None:
+    if quality is not None and not 0 <= quality <= 100:
+        raise InvalidInput(field, f"{quality} is out of range; use 0 to 100")
+    return quality
 
 
 def check_degenerate(hashes: Iterable[tuple[str, Hash]]) -> None:

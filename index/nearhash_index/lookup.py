@@ -1,19 +1,20 @@
-"""Looking hashes up in a generation: which entries lie within their banks' radii."""
+"""Looking hashes up in a view: which entries lie within their banks' radii."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nearhash_index import brute_force
 from nearhash_index.codes import Codes
 from nearhash_index.degenerate import degenerate_rows
 from nearhash_index.errors import BankDisabled, UnknownName
 from nearhash_index.hash_types import HashType, check_radius
-from nearhash_index.matches import Matches
-from nearhash_index.store.generation import Generation, Manifest, Segment
+from nearhash_index.view import View
 
 __all__ = ["Found", "lookup"]
 
@@ -27,12 +28,14 @@ class Found:
     Attributes
     ----------
     query, entry, distance : int64[k]
-        Row of the query, row of the entry in the generation, distance in bits of the entry's nearest hash. Sorted by
+        Row of the query, number of the entry in the view, distance in bits of the entry's nearest hash. Sorted by
         (query, distance, bank, entry id, source).
     unsearchable : int64[u]
         Rows of queries that were not searched because they are degenerate; ascending.
     truncated : int64[t]
         Rows of queries of which only the nearest entries are given; ascending.
+    allowed : list of (query, entry)
+        Queries whose matches an entry of an allowlist suppressed, and the nearest such entry; by query.
     """
 
     query: NDArray[np.int64]
@@ -40,10 +43,22 @@ class Found:
     distance: NDArray[np.int64]
     unsearchable: NDArray[np.int64]
     truncated: NDArray[np.int64]
+    allowed: list[tuple[int, int]]
+
+
+class _Hits(NamedTuple):
+    """Entries near queries: query, entry number, distance."""
+
+    query: NDArray[np.int64]
+    entry: NDArray[np.int64]
+    distance: NDArray[np.int64]
+
+    def keep(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> _Hits:
+        return _Hits(self.query[chosen], self.entry[chosen], self.distance[chosen])
 
 
 def lookup(
-    generation: Generation,
+    view: View,
     hash_type: HashType,
     queries: Codes,
     *,
@@ -59,7 +74,7 @@ def lookup(
     radius : int, optional
         Inclusive, in bits; a bank's own radius applies if it is smaller or none is given.
     banks : sequence of str
-        To search; empty: every enabled bank.
+        To search; empty: every enabled bank. Enabled allowlists apply in any case.
     max_matches : int
         Entries per query, the nearest.
 
@@ -68,55 +83,95 @@ def lookup(
     InvalidInput
         If the radius is out of range.
     UnknownName, BankDisabled
-        If a bank named is not in the generation, or disabled.
+        If a bank named is not there, or disabled.
     """
     if radius is not None:
         check_radius(hash_type, radius)
-    bank_radius = _bank_radii(generation.manifest, hash_type, radius, banks)
+    bank_radius = _bank_radii(view, hash_type, radius, banks)
     unsearchable = degenerate_rows(queries, hash_type)
-    segment = generation.segments.get(hash_type.name)
-    widest = int(bank_radius.max(initial=_NOT_SEARCHED))
-    if segment is None or widest < 0:
-        empty = np.empty(0, dtype=np.int64)
-        return Found(empty, empty, empty, unsearchable, empty)
     searched = np.delete(np.arange(len(queries)), unsearchable)
-    matches = segment.index.search(queries[searched], widest)
-    query, entry, distance = _within_banks(generation, segment, matches, bank_radius)
-    kept, cut = _nearest(query, max_matches)
-    return Found(searched[query[kept]], entry[kept], distance[kept], unsearchable, searched[cut])
+    widest = int(bank_radius.max(initial=_NOT_SEARCHED))
+    hits = _merged(view, *_search(view, hash_type, queries[searched], widest, bank_radius))
+    hits, allowed = _without_allowed(view, hits)
+    kept, cut = _nearest(hits.query, max_matches)
+    hits = hits.keep(kept)
+    return Found(
+        searched[hits.query],
+        hits.entry,
+        hits.distance,
+        unsearchable,
+        searched[cut],
+        [(int(searched[query]), entry) for query, entry in allowed],
+    )
 
 
-def _bank_radii(manifest: Manifest, hash_type: HashType, radius: int | None, banks: Sequence[str]) -> NDArray[np.int64]:
-    """Return the radius of each bank of the generation for this lookup, -1 for a bank that is not searched."""
-    enabled = {bank.name: bank.enabled for bank in manifest.banks}
+def _bank_radii(view: View, hash_type: HashType, radius: int | None, banks: Sequence[str]) -> NDArray[np.int64]:
+    """Return the radius of each bank of the view for this lookup, -1 for a bank that is not searched."""
+    enabled = {bank.name: bank.enabled for bank in view.banks}
     for name in banks:
         if name not in enabled:
-            raise UnknownName(f"generation {manifest.number} has no bank {name!r}; if it is new, publish it")
+            raise UnknownName(f"there is no bank {name!r}")
         if not enabled[name]:
             raise BankDisabled(f"bank {name!r} is disabled")
     named = set(banks)
     return np.array(
         [
             min(bank.radii[hash_type.name], hash_type.bits if radius is None else radius)
-            if bank.enabled and (not named or bank.name in named)
+            if bank.enabled and (not named or bank.name in named or bank.allowlist)
             else _NOT_SEARCHED
-            for bank in manifest.banks
+            for bank in view.banks
         ],
         dtype=np.int64,
     )
 
 
-def _within_banks(
-    generation: Generation, segment: Segment, matches: Matches, bank_radius: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Turn matching codes into entries within the radius of their bank, each at most once per query."""
-    entry = segment.entry[matches.row].astype(np.int64)
-    within = matches.distance <= bank_radius[generation.entries.bank[entry]]
-    query, entry, distance = matches.query[within], entry[within], matches.distance[within]
-    # An entry with several hashes of a type counts by the nearest, which comes first.
-    _, first = np.unique(query * len(generation.entries.bank) + entry, return_index=True)
+def _search(
+    view: View, hash_type: HashType, queries: Codes, widest: int, bank_radius: NDArray[np.int64]
+) -> Iterator[_Hits]:
+    """Yield what generation and delta hold within the radius of their bank; each entry at most once per query."""
+    segment = view.generation.segments.get(hash_type.name)
+    if segment is not None and widest >= 0:
+        matches = segment.index.search(queries, widest)
+        entry = segment.entry[matches.row].astype(np.int64)
+        near = matches.distance <= bank_radius[view.generation_banks[view.generation.entries.bank[entry]]]
+        alive = near & ~np.isin(entry, view.delta.tombstones)
+        yield _once(_Hits(matches.query[alive], entry[alive], matches.distance[alive]))
+    added = view.delta.segments.get(hash_type.name)
+    if added is not None and widest >= 0:
+        matches = brute_force.scan(added.planes, queries, widest)
+        position = added.entry[matches.row]
+        near = matches.distance <= bank_radius[view.added_banks[position]]
+        yield _once(_Hits(matches.query[near], position[near] + view.first_added, matches.distance[near]))
+
+
+def _once(hits: _Hits) -> _Hits:
+    """Keep the nearest hash of an entry with several, which comes first."""
+    _, first = np.unique(np.stack([hits.query, hits.entry]), axis=1, return_index=True)
     first.sort()
-    return query[first], entry[first], distance[first]
+    return hits.keep(first)
+
+
+def _merged(view: View, *parts: _Hits) -> _Hits:
+    """Return hits in the order of answers; each part is in that order already."""
+    filled = [part for part in parts if len(part.query)] or [_Hits(*np.empty((3, 0), dtype=np.int64))]
+    if len(filled) == 1:
+        return filled[0]
+    hits = _Hits(*np.concatenate(filled, axis=1))
+    located = [view.entry(number) for number in hits.entry.tolist()]
+    order = sorted(range(len(located)), key=lambda i: (hits.query[i], hits.distance[i], located[i]))
+    return hits.keep(np.array(order, dtype=np.int64))
+
+
+def _without_allowed(view: View, hits: _Hits) -> tuple[_Hits, list[tuple[int, int]]]:
+    """Drop all hits of queries that an allowlist knows; return the first allowing entry of each."""
+    allowing = np.array([bank.allowlist for bank in view.banks], dtype=np.bool_)
+    if not allowing.any():
+        return hits, []
+    allows = allowing[view.bank_of(hits.entry)]
+    queries, first = np.unique(hits.query[allows], return_index=True)
+    entries = hits.entry[allows][first]
+    suppressed = np.isin(hits.query, queries)
+    return hits.keep(~suppressed), list(zip(queries.tolist(), entries.tolist(), strict=True))
 
 
 def _nearest(query: NDArray[np.int64], max_matches: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -3,6 +3,6 @@
 from nearhash_index.store.builder import publish
 from nearhash_index.store.data_directory import DataDirectory
 from nearhash_index.store.generation import Generation
-from nearhash_index.store.registry import ChangeCounts, Registry, Remove
+from nearhash_index.store.registry import Registry
 
-__all__ = ["ChangeCounts", "DataDirectory", "Generation", "Registry", "Remove", "publish"]
+__all__ = ["DataDirectory", "Generation", "Registry", "publish"]

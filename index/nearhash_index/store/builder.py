@@ -25,7 +25,8 @@ from nearhash_index.store.data_directory import DataDirectory
 from nearhash_index.store.files import fsync_path
 from nearhash_index.store.generation import DATA_FILE, MANIFEST_FILE, Generation, Manifest, file_checksum
 from nearhash_index.store.mapped_arrays import write_arrays
-from nearhash_index.store.registry import Registry, RegistrySnapshot
+from nearhash_index.store.registry import Registry
+from nearhash_index.store.snapshot import RegistrySnapshot
 
 __all__ = ["KEPT_GENERATIONS", "publish"]
 
@@ -149,7 +150,10 @@ class _Columns:
                 yield f"{name}/index/{part}", array
 
     def _append_bank(self, position: int, snapshot: RegistrySnapshot, name: str) -> None:
-        for entry in snapshot.entries(name):
+        for stored in snapshot.entries(name):
+            if not stored.may_match():
+                continue
+            entry = stored.entry
             row = len(self.bank)
             self.bank.append(position)
             self.source.append(self.sources.setdefault(entry.key.source, len(self.sources)))

@@ -19,6 +19,7 @@ Entries are sorted by (bank, entry id, source).
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from nearhash_index.entries import Bank
+from nearhash_index.entries import Bank, EntryKey
 from nearhash_index.errors import CorruptData
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
@@ -88,10 +89,7 @@ class Manifest:
                 "create_time": self.create_time.isoformat(),
                 "entry_count": self.entry_count,
                 "hash_counts": dict(self.hash_counts),
-                "banks": [
-                    [bank.name, dict(bank.radii), bank.enabled, list(bank.labels), bank.entry_count]
-                    for bank in self.banks
-                ],
+                "banks": [bank._asdict() | {"radii": dict(bank.radii)} for bank in self.banks],
                 "sources": list(self.sources),
                 "label_sets": [list(labels) for labels in self.label_sets],
                 "arrays": {name: [spec.dtype, list(spec.shape)] for name, spec in self.arrays.items()},
@@ -115,10 +113,7 @@ class Manifest:
             create_time=datetime.fromisoformat(content["create_time"]),
             entry_count=content["entry_count"],
             hash_counts=content["hash_counts"],
-            banks=tuple(
-                Bank(name, radii, enabled, tuple(labels), entry_count)
-                for name, radii, enabled, labels, entry_count in content["banks"]
-            ),
+            banks=tuple(Bank(**bank | {"labels": tuple(bank["labels"])}) for bank in content["banks"]),
             sources=tuple(content["sources"]),
             label_sets=tuple(tuple(labels) for labels in content["label_sets"]),
             arrays={name: ArraySpec(dtype, tuple(shape)) for name, (dtype, shape) in content["arrays"].items()},
@@ -139,8 +134,19 @@ class EntryTable:
 
     def entry_id(self, row: int) -> str:
         """Return an entry's id."""
+        return str(self._id_bytes(row), "utf-8")
+
+    def _id_bytes(self, row: int) -> bytes:
         start = self.id_end[row - 1] if row else 0
-        return str(self.ids[start : self.id_end[row]].tobytes(), "utf-8")
+        return self.ids[start : self.id_end[row]].tobytes()
+
+    def rows_named(self, bank: int, entry_id: str) -> range:
+        """Return the rows of the entries of that id in the bank at that position, one per source; O(log entries)."""
+        first, last = np.searchsorted(self.bank, [bank, bank + 1])
+        rows = range(int(first), int(last))
+        wanted = entry_id.encode()
+        start = bisect_left(rows, wanted, key=self._id_bytes)
+        return rows[start : bisect_right(rows, wanted, lo=start, key=self._id_bytes)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,15 @@ class Generation:
             if name in manifest.hash_counts
         }
         return cls(manifest, EntryTable(**_below(arrays, "entries/")), segments)
+
+    def find(self, bank_name: str, key: EntryKey) -> int | None:
+        """Return the row of an entry, or None if the generation does not have it; O(log entries)."""
+        for position, bank in enumerate(self.manifest.banks):
+            if bank.name == bank_name:
+                for row in self.entries.rows_named(position, key.entry_id):
+                    if self.manifest.sources[self.entries.source[row]] == key.source:
+                        return row
+        return None
 
 
 def file_checksum(path: Path) -> str:

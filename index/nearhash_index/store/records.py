@@ -1,13 +1,14 @@
-"""The bytes of the registry's keys and values.
+"""The bytes of the registry's keys and values. Numbers are big-endian where bytes must sort like them, else little.
 
     entry key     bank number (4 bytes, big-endian) | entry id (UTF-8) | 0 | source (ASCII)
-    entry value   number of hashes (1 byte) | per hash: type number (1 byte), hash | labels (UTF-8, joined by newlines)
+    entry value   state (1) | quality + 1, 0: none (1) | disabled until (4) | created (4) | updated (4)
+                  | number of hashes (1) | per hash: type number (1), hash | labels (UTF-8, joined by newlines)
     bank value    JSON
     change key    sequence (8 bytes, big-endian)
     change value  kind (1 byte) | entry key, or bank number
 
-Entry keys sort by (bank, entry id, source): the order in which matches at one distance are reported. Neither entry
-ids nor labels hold control characters.
+Times are Unix times in seconds. Entry keys sort by (bank, entry id, source): the order in which matches at one distance
+are reported. Neither entry ids nor labels hold control characters.
 """
 
 from __future__ import annotations
@@ -15,89 +16,133 @@ from __future__ import annotations
 import json
 import struct
 from enum import IntEnum
+from typing import NamedTuple
 
-from nearhash_index.entries import Bank, Entry, EntryKey, Hash
+from nearhash_index.entries import Bank, Entry, EntryKey, EntryState, Hash
 from nearhash_index.hash_types import HASH_TYPES
 
 __all__ = [
+    "HEADER",
     "ChangeKind",
+    "StoredEntry",
     "decode_bank",
     "decode_entry",
+    "decode_key",
     "encode_bank",
-    "encode_entry_value",
+    "encode_entry",
     "encode_key",
     "pack_number",
     "pack_sequence",
 ]
 
+HEADER = struct.Struct("<BBIIIB")
+"""Of an entry value: state, quality + 1, disabled until, created, updated, number of hashes."""
+TIMES = slice(6, 14)
+"""Where the times of creation and update lie in an entry value: what does not count when two are compared."""
+_BANK_NUMBER = struct.Struct(">I")
+_SEQUENCE = struct.Struct(">Q")
 _TYPES = {hash_type.number: hash_type for hash_type in HASH_TYPES.values()}
 
 
 class ChangeKind(IntEnum):
     """What a record of the change log tells."""
 
-    UPSERT = 1
-    REMOVE = 2
-    BANK = 3
+    ENTRY = 1
+    BANK = 2
+
+
+class StoredEntry(NamedTuple):
+    """An entry and what the registry knows about it. Times are Unix times in seconds.
+
+    Attributes
+    ----------
+    entry : Entry
+        Without hashes if it is withdrawn.
+    state : EntryState
+    disabled_until_s : int
+        0 if it is disabled without an end, or not disabled.
+    created_s, updated_s : int
+    """
+
+    entry: Entry
+    state: EntryState = EntryState.ACTIVE
+    disabled_until_s: int = 0
+    created_s: int = 0
+    updated_s: int = 0
+
+    def may_match(self) -> bool:
+        """Tell whether the entry matches now or will, as time goes on."""
+        return self.state == EntryState.ACTIVE or self.disabled_until_s > 0
+
+    def matches_at(self, now_s: float) -> bool:
+        """Tell whether the entry is to be matched at that time."""
+        return self.state == EntryState.ACTIVE or (
+            self.state == EntryState.DISABLED and 0 < self.disabled_until_s <= now_s
+        )
 
 
 def pack_number(number: int) -> bytes:
     """Pack a bank's number so that bytes sort like numbers."""
-    return struct.pack(">I", number)
+    return _BANK_NUMBER.pack(number)
 
 
 def pack_sequence(sequence: int) -> bytes:
     """Pack a sequence so that bytes sort like numbers."""
-    return struct.pack(">Q", sequence)
+    return _SEQUENCE.pack(sequence)
 
 
 def encode_key(bank_number: int, key: EntryKey) -> bytes:
     """Return an entry's key, at most 324 bytes."""
-    return b"%b%b\0%b" % (pack_number(bank_number), key.entry_id.encode(), key.source.encode())
+    return b"%b%b\0%b" % (_BANK_NUMBER.pack(bank_number), key.entry_id.encode(), key.source.encode())
 
 
-def encode_entry_value(entry: Entry) -> bytes:
-    """Return an entry's value."""
-    hashes = b"".join(b"%c%b" % (item.hash_type.number, item.value) for item in entry.hashes)
-    return b"%c%b%b" % (len(entry.hashes), hashes, "\n".join(entry.labels).encode())
-
-
-def decode_entry(key: bytes, value: bytes) -> Entry:
-    """Return the entry of a key and its value."""
+def decode_key(key: bytes) -> tuple[int, EntryKey]:
+    """Return the bank number and the entry's key."""
     entry_id, source = key[4:].split(b"\0")
+    return _BANK_NUMBER.unpack_from(key)[0], EntryKey(entry_id.decode(), source.decode())
+
+
+def encode_entry(stored: StoredEntry) -> bytes:
+    """Return an entry's value."""
+    entry = stored.entry
+    header = HEADER.pack(
+        stored.state,
+        0 if entry.quality is None else entry.quality + 1,
+        stored.disabled_until_s,
+        stored.created_s,
+        stored.updated_s,
+        len(entry.hashes),
+    )
+    hashes = [b"%c%b" % (hash_type.number, value) for hash_type, value in entry.hashes]
+    return b"".join([header, *hashes, "\n".join(entry.labels).encode()])
+
+
+def decode_entry(key: bytes, value: bytes) -> StoredEntry:
+    """Return the entry of a key and its value."""
+    state, quality, disabled_until_s, created_s, updated_s, count = HEADER.unpack_from(value)
     hashes = []
-    at = 1
-    for _ in range(value[0]):
+    at = HEADER.size
+    for _ in range(count):
         hash_type = _TYPES[value[at]]
         end = at + 1 + hash_type.size_bytes
         hashes.append(Hash(hash_type, value[at + 1 : end]))
         at = end
     labels = value[at:].decode()
-    return Entry(
-        EntryKey(entry_id.decode(), source.decode()), tuple(hashes), tuple(labels.split("\n")) if labels else ()
+    entry = Entry(
+        decode_key(key)[1], tuple(hashes), tuple(labels.split("\n")) if labels else (), quality - 1 if quality else None
     )
+    return StoredEntry(entry, EntryState(state), disabled_until_s, created_s, updated_s)
 
 
 def encode_bank(number: int, bank: Bank) -> bytes:
     """Return a bank's value."""
-    content = {
-        "number": number,
-        "radii": dict(bank.radii),
-        "enabled": bank.enabled,
-        "labels": bank.labels,
-        "entry_count": bank.entry_count,
-    }
+    content = bank._asdict() | {"number": number, "radii": dict(bank.radii)}
+    del content["name"]
     return json.dumps(content, sort_keys=True).encode()
 
 
 def decode_bank(name: bytes, value: bytes) -> tuple[int, Bank]:
     """Return a bank's number and the bank."""
     content = json.loads(value)
-    bank = Bank(
-        name.decode(),
-        content["radii"],
-        content["enabled"],
-        tuple(content["labels"]),
-        entry_count=content["entry_count"],
-    )
-    return content["number"], bank
+    number = content.pop("number")
+    return number, Bank(name.decode(), **content | {"labels": tuple(content["labels"])})

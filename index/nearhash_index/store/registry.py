@@ -6,59 +6,36 @@ writer may be different processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import lmdb
 
-from nearhash_index.entries import (
-    Bank,
-    Entry,
-    EntryKey,
-    check_degenerate,
-    check_entry,
-    check_key,
-    check_labels,
-    check_name,
-    radii_with_defaults,
-)
+from nearhash_index.entries import Bank, EntryState, check_labels, check_name, radii_with_defaults
 from nearhash_index.errors import AlreadyExists, StorageFailed, UnknownName
+from nearhash_index.store.audit import AuditRecord
+from nearhash_index.store.changes import Author, Change, ChangeCounts, check_author, check_changes
 from nearhash_index.store.data_directory import DataDirectory
+from nearhash_index.store.outcomes import UNCHANGED, decide
 from nearhash_index.store.records import (
     ChangeKind,
     decode_bank,
     decode_entry,
     encode_bank,
-    encode_entry_value,
     encode_key,
     pack_number,
     pack_sequence,
 )
+from nearhash_index.store.snapshot import RegistrySnapshot
 
-__all__ = ["ChangeCounts", "Registry", "RegistrySnapshot", "Remove"]
+__all__ = ["Registry"]
 
 _MAX_SIZE_BYTES = 1 << 40
 """Address space reserved for the map; the file grows only as needed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """A change that removes an entry."""
-
-    key: EntryKey
-
-
-class ChangeCounts(NamedTuple):
-    """What applying changes did. Counts are of entries."""
-
-    sequence: int
-    added: int = 0
-    updated: int = 0
-    removed: int = 0
-    unchanged: int = 0
 
 
 class Registry:
@@ -70,11 +47,11 @@ class Registry:
     def __init__(self, directory: DataDirectory) -> None:
         try:
             self._env: Any = lmdb.open(
-                str(directory.registry_path), map_size=_MAX_SIZE_BYTES, max_dbs=3, mode=0o600, readahead=False
+                str(directory.registry_path), map_size=_MAX_SIZE_BYTES, max_dbs=5, mode=0o600, readahead=False
             )
             self._env.reader_check()
-            self._banks, self._entries, self._changes = (
-                self._env.open_db(name) for name in (b"banks", b"entries", b"changes")
+            self._banks, self._entries, self._changes, self._timed, self._audit = (
+                self._env.open_db(name) for name in (b"banks", b"entries", b"changes", b"timed", b"audit")
             )
         except (lmdb.Error, OSError) as error:
             raise StorageFailed(f"the registry {directory.registry_path} cannot be opened: {error}") from None
@@ -89,37 +66,41 @@ class Registry:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def create_bank(self, name: str, radii: dict[str, int], labels: Sequence[str] = ()) -> Bank:
+    def create_bank(
+        self, name: str, radii: dict[str, int], labels: Sequence[str] = (), *, allowlist: bool = False, author: Author
+    ) -> Bank:
         """Create an empty, enabled bank. Types without a radius get their default.
 
         Raises
         ------
         InvalidInput, AlreadyExists, StorageFailed
         """
-        bank = Bank(check_name(name, "name"), radii_with_defaults(radii), labels=check_labels(labels))
+        bank = Bank(
+            check_name(name, "name"), radii_with_defaults(radii), labels=check_labels(labels), allowlist=allowlist
+        )
+        check_author(author)
         with self._writing() as txn:
             if txn.get(name.encode(), db=self._banks) is not None:
                 raise AlreadyExists(f"there is a bank {name!r} already")
             number = 1 + max((number for number, _ in self._numbered_banks(txn)), default=0)
-            self._put_bank(txn, number, bank)
+            self._put_bank(txn, number, bank, "create bank", author)
         return bank
 
-    def update_bank(self, name: str, radii: dict[str, int], enabled: bool | None = None) -> Bank:
+    def update_bank(self, name: str, radii: dict[str, int], enabled: bool | None = None, *, author: Author) -> Bank:
         """Change a bank: the radii named, and whether it is enabled unless that is None.
 
         Raises
         ------
         InvalidInput, UnknownName, StorageFailed
         """
+        check_author(author)
         with self._writing() as txn:
             number, bank = self._bank(txn, name)
-            changed = replace(
-                bank,
-                radii=radii_with_defaults(radii, bank.radii),
-                enabled=bank.enabled if enabled is None else enabled,
+            changed = bank._replace(
+                radii=radii_with_defaults(radii, bank.radii), enabled=bank.enabled if enabled is None else enabled
             )
             if changed != bank:
-                self._put_bank(txn, number, changed)
+                self._put_bank(txn, number, changed, "update bank", author)
         return changed
 
     def banks(self) -> list[Bank]:
@@ -132,10 +113,17 @@ class Registry:
         with self._env.begin() as txn:
             return self._last_sequence(txn)
 
-    def apply(self, bank_name: str, changes: Sequence[Entry | Remove]) -> ChangeCounts:
-        """Upsert and remove entries of one bank, in order; all of them or, if it raises, none.
+    def apply(
+        self, bank_name: str, changes: Sequence[Change], author: Author, *, dry_run: bool = False
+    ) -> ChangeCounts:
+        """Change entries of one bank, in order; all of them or, if it raises, none.
 
         Applying the same changes again changes nothing. O(changes * log entries).
+
+        Parameters
+        ----------
+        dry_run : bool
+            Only count what would be done.
 
         Raises
         ------
@@ -143,32 +131,51 @@ class Registry:
             Naming the change by its position, for the first one that is malformed or whose hash is degenerate.
         UnknownName, StorageFailed
         """
-        checked = [_check_change(change, f"changes[{i}]") for i, change in enumerate(changes)]
-        check_degenerate(
-            (f"changes[{i}].upsert.hashes[{k}].value", item)
-            for i, change in enumerate(checked)
-            if isinstance(change, Entry)
-            for k, item in enumerate(change.hashes)
-        )
-        with self._writing() as txn:
+        checked = check_changes(list(changes))
+        check_author(author)
+        with self._writing(dry_run=dry_run) as txn:
             number, bank = self._bank(txn, bank_name)
-            before = self._last_sequence(txn)
-            counts = {"added": 0, "updated": 0, "removed": 0, "unchanged": 0}
-            for change in checked:
-                counts[self._apply_one(txn, number, change)] += 1
-            grown = counts["added"] - counts["removed"]
-            if grown:
-                resized = replace(bank, entry_count=bank.entry_count + grown)
+            first = self._last_sequence(txn) + 1
+            keys = [encode_key(number, change.key) for change in checked]
+            with txn.cursor(db=self._entries) as cursor:
+                known: dict[bytes, bytes] = dict(cursor.getmulti(sorted(set(keys))))
+            changed: dict[bytes, bytes | None] = {}
+            log: list[bytes] = []
+            counts = dict.fromkeys(ChangeCounts._fields[1:], 0)
+            for key, change in zip(keys, checked, strict=True):
+                now = changed[key] if key in changed else known.get(key)
+                outcome, value = decide(change, key, now, int(time.time()))
+                counts[outcome] += 1
+                if value != UNCHANGED:
+                    changed[key] = value
+                    log.append(b"%c%b" % (ChangeKind.ENTRY, key))
+            if log:
+                self._put_entries(txn, known, changed)
+                self._append_log(txn, first, log)
+                before = (known.get(key) for key in changed)
+                grown = _count_matchable(changed.values()) - _count_matchable(before)
+                resized = bank._replace(entry_count=bank.entry_count + grown)
                 txn.put(bank_name.encode(), encode_bank(number, resized), db=self._banks)
-            changed = len(checked) - counts["unchanged"]
-        return ChangeCounts(before + changed, **counts)
+                record = AuditRecord.of_changes(bank_name, author, checked, counts, first, first + len(log) - 1)
+                self._append_audit(txn, record)
+        return ChangeCounts(first + len(log) - 1, **counts)
 
     @contextmanager
     def snapshot(self) -> Iterator[RegistrySnapshot]:
         """Yield the registry as it is now, unmoved by later changes. Hold it shortly: it keeps freed pages in use."""
         with self._env.begin() as txn:
             banks = list(self._numbered_banks(txn))
-            yield RegistrySnapshot(txn, self._entries, self._last_sequence(txn), banks)
+            yield RegistrySnapshot(txn, self._entries, self._changes, self._timed, self._last_sequence(txn), banks)
+
+    def audit(self, limit: int) -> list[AuditRecord]:
+        """Return the latest records of the audit log, newest first."""
+        with self._env.begin() as txn, txn.cursor(db=self._audit) as cursor:
+            records = []
+            for _, value in cursor.iterprev() if cursor.last() else ():
+                records.append(AuditRecord(**json.loads(value)))
+                if len(records) == limit:
+                    break
+            return records
 
     def forget_changes(self, up_to: int) -> None:
         """Shorten the change log: drop what came up to that sequence, inclusive. The last change always stays."""
@@ -177,28 +184,32 @@ class Registry:
             while cursor.first() and cursor.key() <= last:
                 cursor.delete()
 
-    def _apply_one(self, txn: Any, bank_number: int, change: Entry | Remove) -> str:
-        key = encode_key(bank_number, change.key)
-        if isinstance(change, Remove):
-            if not txn.delete(key, db=self._entries):
-                return "unchanged"
-            self._log(txn, ChangeKind.REMOVE, key)
-            return "removed"
-        value = encode_entry_value(change)
-        known = txn.get(key, db=self._entries)
-        if known == value:
-            return "unchanged"
-        txn.put(key, value, db=self._entries)
-        self._log(txn, ChangeKind.UPSERT, key)
-        return "added" if known is None else "updated"
+    def _put_entries(self, txn: Any, known: dict[bytes, bytes], changed: dict[bytes, bytes | None]) -> None:
+        """Write new values and delete entries; keep the list of those that come back by time."""
+        with txn.cursor(db=self._entries) as cursor:
+            cursor.putmulti(sorted((key, value) for key, value in changed.items() if value is not None))
+        for key, value in changed.items():
+            if value is None:
+                txn.delete(key, db=self._entries)
+            if value is not None and value[0] == EntryState.DISABLED and decode_entry(key, value).disabled_until_s:
+                txn.put(key, b"", db=self._timed)
+            elif key in known and known[key][0] == EntryState.DISABLED:
+                txn.delete(key, db=self._timed)
 
-    def _put_bank(self, txn: Any, number: int, bank: Bank) -> None:
+    def _put_bank(self, txn: Any, number: int, bank: Bank, action: str, author: Author) -> None:
         txn.put(bank.name.encode(), encode_bank(number, bank), db=self._banks)
-        self._log(txn, ChangeKind.BANK, pack_number(number))
+        sequence = self._last_sequence(txn) + 1
+        self._append_log(txn, sequence, [b"%c%b" % (ChangeKind.BANK, pack_number(number))])
+        self._append_audit(txn, AuditRecord.of_bank(bank, action, author, sequence))
 
-    def _log(self, txn: Any, kind: ChangeKind, subject: bytes) -> None:
-        key = pack_sequence(self._last_sequence(txn) + 1)
-        txn.put(key, b"%c%b" % (kind, subject), db=self._changes, append=True)
+    def _append_log(self, txn: Any, first: int, log: list[bytes]) -> None:
+        with txn.cursor(db=self._changes) as cursor:
+            cursor.putmulti([(pack_sequence(first + i), record) for i, record in enumerate(log)], append=True)
+
+    def _append_audit(self, txn: Any, record: AuditRecord) -> None:
+        with txn.cursor(db=self._audit) as cursor:
+            number = int.from_bytes(cursor.key(), "big") + 1 if cursor.last() else 1
+        txn.put(pack_sequence(number), json.dumps(record._asdict()).encode(), db=self._audit, append=True)
 
     def _last_sequence(self, txn: Any) -> int:
         with txn.cursor(db=self._changes) as cursor:
@@ -216,38 +227,23 @@ class Registry:
                 yield decode_bank(name, value)
 
     @contextmanager
-    def _writing(self) -> Iterator[Any]:
+    def _writing(self, *, dry_run: bool = False) -> Iterator[Any]:
+        """Yield a transaction that is committed at the end, unless something raises or nothing shall be done."""
         try:
-            with self._env.begin(write=True) as txn:
+            txn = self._env.begin(write=True)
+            try:
                 yield txn
+            except BaseException:
+                txn.abort()
+                raise
+            if dry_run:
+                txn.abort()
+            else:
+                txn.commit()
         except (lmdb.Error, OSError) as error:
             raise StorageFailed(f"the registry could not be written, nothing was changed: {error}") from None
 
 
-class RegistrySnapshot:
-    """The registry at one sequence."""
-
-    def __init__(self, txn: Any, entries: Any, sequence: int, banks: list[tuple[int, Bank]]) -> None:
-        self._txn = txn
-        self._entries = entries
-        self.sequence = sequence
-        self._numbers = {bank.name: number for number, bank in banks}
-        self.banks = [bank for _, bank in banks]
-        """By name."""
-
-    def entries(self, bank_name: str) -> Iterator[Entry]:
-        """Yield a bank's entries by (entry id, source)."""
-        prefix = pack_number(self._numbers[bank_name])
-        with self._txn.cursor(db=self._entries) as cursor:
-            if not cursor.set_range(prefix):
-                return
-            for key, value in cursor:
-                if not key.startswith(prefix):
-                    return
-                yield decode_entry(key, value)
-
-
-def _check_change(change: Entry | Remove, field: str) -> Entry | Remove:
-    if isinstance(change, Remove):
-        return Remove(check_key(change.key, f"{field}.remove"))
-    return check_entry(change, f"{field}.upsert")
+def _count_matchable(values: Iterable[bytes | None]) -> int:
+    """Count the entries that are not withdrawn."""
+    return sum(value is not None and value[0] != EntryState.WITHDRAWN for value in values)

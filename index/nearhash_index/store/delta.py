@@ -1,0 +1,176 @@
+"""What has changed since a generation: found by following the registry's change log, and searched beside it.
+
+Additions are searched by brute force: 100,000 codes cost microseconds. Removals are tombstones, tested on matches only.
+So a change is matched, or no longer matched, as soon as a worker has read the log, at any size of the generation.
+
+A generation that is pinned by a roll back is served as it was, but for one thing: what has been withdrawn or disabled
+since does not match. A withdrawn hash must not come back by going back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearhash_index.brute_force import Planes, planes_of
+from nearhash_index.codes import codes_from_bytes
+from nearhash_index.entries import Bank, Entry, EntryState
+from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.store.generation import Generation
+from nearhash_index.store.records import StoredEntry, decode_key
+from nearhash_index.store.snapshot import RegistrySnapshot
+
+__all__ = ["MAX_ADDITIONS", "Delta", "DeltaFollower", "DeltaSegment"]
+
+MAX_ADDITIONS = 100_000
+"""Additions beyond these wait for the next generation; removals never wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaSegment:
+    """The added codes of one hash type.
+
+    Attributes
+    ----------
+    planes : Planes
+    entry : int64[n]
+        Position in the delta's entries.
+    """
+
+    planes: Planes
+    entry: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Immutable difference between a generation and the registry at a later sequence.
+
+    Attributes
+    ----------
+    sequence : int
+        Every change up to it is in generation and delta together.
+    banks : tuple of Bank, by name
+        As they are now.
+    tombstones : int64[k]
+        Rows of the generation's entries that do not match; ascending.
+    entries : tuple of (bank name, Entry)
+        Additions, by (bank, entry id, source).
+    segments : mapping from the name of each hash type
+    """
+
+    sequence: int
+    banks: tuple[Bank, ...]
+    tombstones: NDArray[np.int64]
+    entries: tuple[tuple[str, Entry], ...]
+    segments: Mapping[str, DeltaSegment]
+
+
+class DeltaFollower:
+    """Reads the change log after one generation. To be used by one thread.
+
+    Parameters
+    ----------
+    generation : Generation
+    pinned : bool
+        Whether it is served because of a roll back.
+    """
+
+    def __init__(self, generation: Generation, *, pinned: bool) -> None:
+        self._generation = generation
+        self._pinned = pinned
+        self._changed: dict[bytes, StoredEntry | None] = {}
+        self._rows: dict[bytes, int | None] = {}
+        self._read_to = generation.manifest.sequence
+        self._waiting_from: int | None = None
+        self._first = True
+        self._next_time_s = 0.0
+
+    def read(self, snapshot: RegistrySnapshot, now_s: float) -> Delta | None:
+        """Return the delta to the registry as it is now; None if it is still the one returned before.
+
+        O(changes not read yet * log entries), and O(changes since the generation) if there are any.
+        """
+        if not self._first and snapshot.sequence == self._read_to and now_s < self._next_time_s:
+            return None
+        if self._first:
+            for key in snapshot.timed():
+                self._note(snapshot, key, self._read_to)
+        for sequence, key in snapshot.changed_after(self._read_to):
+            self._note(snapshot, key, sequence)
+        self._first = False
+        self._read_to = snapshot.sequence
+        self._next_time_s = min(
+            (
+                stored.disabled_until_s
+                for stored in self._changed.values()
+                if stored is not None and stored.disabled_until_s > now_s
+            ),
+            default=np.inf,
+        )
+        return self._delta(snapshot, now_s)
+
+    def _note(self, snapshot: RegistrySnapshot, key: bytes, sequence: int) -> None:
+        """Remember the state of a changed entry, unless it is an addition for which there is no room."""
+        stored = snapshot.entry(key)
+        adds = stored is not None and stored.may_match()
+        if adds and key not in self._changed and len(self._changed) >= MAX_ADDITIONS:
+            if self._waiting_from is None:
+                self._waiting_from = sequence
+            if self._row(snapshot, key) is None:
+                return
+        self._changed[key] = stored
+
+    def _row(self, snapshot: RegistrySnapshot, key: bytes) -> int | None:
+        """Return the row of the entry in the generation."""
+        if key not in self._rows:
+            bank_number, entry_key = decode_key(key)
+            self._rows[key] = self._generation.find(snapshot.bank_names[bank_number], entry_key)
+        return self._rows[key]
+
+    def _delta(self, snapshot: RegistrySnapshot, now_s: float) -> Delta:
+        manifest = self._generation.manifest
+        tombstones = []
+        for key, stored in self._changed.items():
+            row = self._row(snapshot, key)
+            if row is not None and not (self._pinned and _stays_when_pinned(stored, now_s)):
+                tombstones.append(row)
+        if self._pinned:
+            enabled = {bank.name: bank.enabled for bank in snapshot.banks}
+            banks = tuple(bank._replace(enabled=enabled[bank.name]) for bank in manifest.banks)
+            entries: list[tuple[str, Entry]] = []
+            sequence = manifest.sequence
+        else:
+            banks = tuple(snapshot.banks)
+            entries = sorted(self._additions(snapshot, now_s), key=lambda item: (item[0], item[1].key))
+            sequence = snapshot.sequence if self._waiting_from is None else self._waiting_from - 1
+        return Delta(
+            sequence, banks, np.unique(np.array(tombstones, dtype=np.int64)), tuple(entries), _segments(entries)
+        )
+
+    def _additions(self, snapshot: RegistrySnapshot, now_s: float) -> Iterator[tuple[str, Entry]]:
+        for key, stored in self._changed.items():
+            if stored is not None and stored.matches_at(now_s):
+                yield snapshot.bank_names[decode_key(key)[0]], stored.entry
+
+
+def _stays_when_pinned(stored: StoredEntry | None, now_s: float) -> bool:
+    """Tell whether a changed entry still matches as the generation has it: if it was merely removed or replaced."""
+    return stored is None or (stored.state != EntryState.WITHDRAWN and stored.matches_at(now_s))
+
+
+def _segments(entries: list[tuple[str, Entry]]) -> dict[str, DeltaSegment]:
+    values: dict[str, list[bytes]] = {}
+    positions: dict[str, list[int]] = {}
+    for position, (_, entry) in enumerate(entries):
+        for hash_type, value in entry.hashes:
+            values.setdefault(hash_type.name, []).append(value)
+            positions.setdefault(hash_type.name, []).append(position)
+    segments = {}
+    for name, of_type in values.items():
+        planes = planes_of(codes_from_bytes(b"".join(of_type), HASH_TYPES[name]))
+        planes.flags.writeable = False
+        segments[name] = DeltaSegment(planes, np.array(positions[name], dtype=np.int64))
+    return segments

@@ -1,0 +1,64 @@
+"""The registry as it was at one sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nearhash_index.entries import Bank
+from nearhash_index.store.records import ChangeKind, StoredEntry, decode_entry, pack_number, pack_sequence
+
+__all__ = ["RegistrySnapshot"]
+
+
+class RegistrySnapshot:
+    """Reads banks, entries and changes at one sequence. Valid within `Registry.snapshot`."""
+
+    def __init__(
+        self, txn: Any, entries: Any, changes: Any, timed: Any, sequence: int, banks: list[tuple[int, Bank]]
+    ) -> None:
+        self._txn = txn
+        self._entries = entries
+        self._changes = changes
+        self._timed = timed
+        self.sequence = sequence
+        self._numbers = {bank.name: number for number, bank in banks}
+        self.banks = [bank for _, bank in banks]
+        """By name."""
+        self.bank_names = {number: bank.name for number, bank in banks}
+        """From a bank's number in keys to its name."""
+
+    def raw_entries(self, bank_name: str) -> Iterator[tuple[bytes, bytes]]:
+        """Yield keys and values of a bank's entries, by (entry id, source)."""
+        prefix = pack_number(self._numbers[bank_name])
+        with self._txn.cursor(db=self._entries) as cursor:
+            if not cursor.set_range(prefix):
+                return
+            for key, value in cursor:
+                if not key.startswith(prefix):
+                    return
+                yield key, value
+
+    def entries(self, bank_name: str) -> Iterator[StoredEntry]:
+        """Yield a bank's entries, withdrawn ones too, by (entry id, source)."""
+        for key, value in self.raw_entries(bank_name):
+            yield decode_entry(key, value)
+
+    def entry(self, key: bytes) -> StoredEntry | None:
+        """Return the entry of a key, or None."""
+        value = self._txn.get(key, db=self._entries)
+        return None if value is None else decode_entry(key, value)
+
+    def changed_after(self, sequence: int) -> Iterator[tuple[int, bytes]]:
+        """Yield sequence and entry key of each change of an entry after `sequence`."""
+        with self._txn.cursor(db=self._changes) as cursor:
+            if not cursor.set_range(pack_sequence(sequence + 1)):
+                return
+            for packed, record in cursor:
+                if record[0] == ChangeKind.ENTRY:
+                    yield int.from_bytes(packed, "big"), record[1:]
+
+    def timed(self) -> Iterator[bytes]:
+        """Yield the keys of the entries that are disabled until a time."""
+        with self._txn.cursor(db=self._timed) as cursor:
+            yield from cursor.iternext(keys=True, values=False)
