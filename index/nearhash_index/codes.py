@@ -53,7 +53,7 @@ def codes_from_bytes(packed: bytes | memoryview, hash_type: HashType, field: str
 
 def codes_to_bytes(codes: Codes, hash_type: HashType) -> bytes:
     """Turn codes into concatenated hashes: the inverse of `codes_from_bytes`."""
-    rows = np.ascontiguousarray(codes).astype(">u8").view(np.uint8).reshape(len(codes), -1)
+    rows = np.ascontiguousarray(codes).astype(">u8").view(np.uint8)
     return rows[:, : hash_type.size_bytes].tobytes()
 
 

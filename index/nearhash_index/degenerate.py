@@ -17,7 +17,7 @@ from nearhash_index.hash_types import HashType
 __all__ = ["degenerate_reason", "degenerate_rows"]
 
 _RARE_SHARE = 16
-"""A hash with fewer than a 16th of its bits set, or clear, is degenerate."""
+"""A hash with at most a 16th of its bits set, or clear, is degenerate."""
 
 
 def degenerate_rows(codes: Codes, hash_type: HashType) -> NDArray[np.int64]:

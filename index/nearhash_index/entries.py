@@ -27,7 +27,8 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Surrogates are no characters, and have no UTF-8."""
 _MAX_ENTRY_ID_BYTES = 255
 _MAX_LABELS = 32
 _MAX_LABEL_CHARACTERS = 64
@@ -111,11 +112,11 @@ def check_name(name: str, field: str) -> str:
 def check_key(key: EntryKey, field: str = "key") -> EntryKey:
     """Return the key if it is well formed, or raise InvalidInput."""
     check_name(key.source, f"{field}.source")
+    if _CONTROL.search(key.entry_id):
+        raise InvalidInput(f"{field}.entry_id", "holds control characters; use printable text")
     size_bytes = len(key.entry_id.encode())
     if not 1 <= size_bytes <= _MAX_ENTRY_ID_BYTES:
         raise InvalidInput(f"{field}.entry_id", f"{size_bytes} bytes of UTF-8; use 1 to {_MAX_ENTRY_ID_BYTES}")
-    if _CONTROL.search(key.entry_id):
-        raise InvalidInput(f"{field}.entry_id", "holds control characters; use printable text")
     return key
 
 
