@@ -13,6 +13,7 @@ __all__ = [
     "NearHashIndexError",
     "NotADataDirectory",
     "NotPublished",
+    "Pinned",
     "SequenceNotReached",
     "StorageFailed",
     "StoreBusy",
@@ -65,6 +66,10 @@ class BankDisabled(NearHashIndexError):
 
 class SequenceNotReached(NearHashIndexError):
     """A lookup that demands changes which are not published yet."""
+
+
+class Pinned(NearHashIndexError):
+    """A publish while the current generation is pinned by a roll back."""
 
 
 class NotPublished(NearHashIndexError):

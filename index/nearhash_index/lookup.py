@@ -146,7 +146,7 @@ def _search(
 
 def _once(hits: _Hits) -> _Hits:
     """Keep the nearest hash of an entry with several, which comes first."""
-    _, first = np.unique(np.stack([hits.query, hits.entry]), axis=1, return_index=True)
+    _, first = np.unique(hits.query * (hits.entry.max(initial=0) + 1) + hits.entry, return_index=True)
     first.sort()
     return hits.keep(first)
 

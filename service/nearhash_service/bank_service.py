@@ -7,28 +7,38 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc
-from nearhash_index.errors import InvalidInput, NearHashIndexError, NotPublished, StorageFailed, UnknownName
-from nearhash_index.store import DataDirectory, Generation, Registry, publish
+from nearhash_index.errors import InvalidInput, NearHashIndexError, StorageFailed, UnknownName
+from nearhash_index.store import Current, DataDirectory, Generation, Registry, publish
 from nearhash_index.store.generation import Manifest
-from nearhash_service.messages import bank_message, change_of, generation_message, radii_of
-from nearhash_service.served_generation import ServedGeneration
+from nearhash_service.messages import (
+    audit_message,
+    author_of,
+    bank_message,
+    change_of,
+    generation_message,
+    radii_of,
+)
+from nearhash_service.served_view import ServedView
 
 __all__ = ["MAX_CHANGES", "BankService"]
 
 MAX_CHANGES = 10_000
 """Changes per call."""
+_DEFAULT_AUDIT_RECORDS = 100
+_MAX_AUDIT_RECORDS = 10_000
 
 
 class BankService(banks_pb2_grpc.BankServiceServicer):
     """Administers one data directory."""
 
-    def __init__(self, directory: DataDirectory, registry: Registry, served: ServedGeneration) -> None:
+    def __init__(self, directory: DataDirectory, registry: Registry, served: ServedView) -> None:
         self._directory = directory
         self._registry = registry
         self._served = served
@@ -38,17 +48,22 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         self, request: banks_pb2.CreateBankRequest, context: grpc.ServicerContext
     ) -> banks_pb2.CreateBankResponse:
         """Create an empty bank."""
-        del context
-        bank = self._registry.create_bank(request.name, radii_of(request.radii), request.labels)
+        bank = self._registry.create_bank(
+            request.name,
+            radii_of(request.radii),
+            request.labels,
+            allowlist=request.allowlist,
+            author=author_of(request.author, context.peer()),
+        )
         return banks_pb2.CreateBankResponse(bank=bank_message(bank))
 
     def UpdateBank(  # noqa: N802
         self, request: banks_pb2.UpdateBankRequest, context: grpc.ServicerContext
     ) -> banks_pb2.UpdateBankResponse:
         """Change a bank."""
-        del context
         enabled = request.enabled if request.HasField("enabled") else None
-        bank = self._registry.update_bank(request.name, radii_of(request.radii), enabled)
+        author = author_of(request.author, context.peer())
+        bank = self._registry.update_bank(request.name, radii_of(request.radii), enabled, author=author)
         return banks_pb2.UpdateBankResponse(bank=bank_message(bank))
 
     def ListBanks(  # noqa: N802
@@ -61,12 +76,13 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
     def ApplyChanges(  # noqa: N802
         self, request: banks_pb2.ApplyChangesRequest, context: grpc.ServicerContext
     ) -> banks_pb2.ApplyChangesResponse:
-        """Upsert and remove entries."""
-        del context
+        """Change entries."""
         if not 1 <= len(request.changes) <= MAX_CHANGES:
             raise InvalidInput("changes", f"{len(request.changes)} changes; send 1 to {MAX_CHANGES} in one call")
         changes = [change_of(change, f"changes[{i}]") for i, change in enumerate(request.changes)]
-        return banks_pb2.ApplyChangesResponse(**self._registry.apply(request.bank, changes)._asdict())
+        author = author_of(request.author, context.peer())
+        counts = self._registry.apply(request.bank, changes, author, dry_run=request.dry_run)
+        return banks_pb2.ApplyChangesResponse(**counts._asdict())
 
     def Publish(  # noqa: N802
         self, request: banks_pb2.PublishRequest, context: grpc.ServicerContext
@@ -74,35 +90,48 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         """Build a generation in a process of its own, and make it current."""
         del request, context
         manifest = _in_own_process(publish, self._directory.path)
-        return banks_pb2.PublishResponse(generation=generation_message(manifest, current=True))
+        return banks_pb2.PublishResponse(generation=generation_message(manifest, self._current()))
 
     def ListGenerations(  # noqa: N802
         self, request: banks_pb2.ListGenerationsRequest, context: grpc.ServicerContext
     ) -> banks_pb2.ListGenerationsResponse:
         """List the generations that can be rolled back to, newest first. Unreadable ones are left out."""
         del request, context
-        try:
-            current = self._directory.current()
-        except NotPublished:
-            current = 0
+        current = self._current()
         response = banks_pb2.ListGenerationsResponse()
         for number in self._directory.generation_numbers():
             manifest = self._manifest(number)
             if manifest:
-                response.generations.append(generation_message(manifest, current=number == current))
+                response.generations.append(generation_message(manifest, current))
         return response
 
     def Rollback(  # noqa: N802
         self, request: banks_pb2.RollbackRequest, context: grpc.ServicerContext
     ) -> banks_pb2.RollbackResponse:
-        """Make an earlier generation current."""
+        """Make an earlier generation current, and pin it."""
         del context
         with self._directory.publish_lock():
-            number = request.generation or self._generation_before_current()
-            # Verified here too, so that a damaged one is refused to the operator and not only by the workers.
-            manifest = Generation.open(self._directory.existing_generation_path(number)).manifest
-            self._directory.set_current(number)
-        return banks_pb2.RollbackResponse(generation=generation_message(manifest, current=True))
+            current = Current(request.generation or self._generation_before_current(), pinned=True)
+            return banks_pb2.RollbackResponse(generation=self._choose(current))
+
+    def Release(  # noqa: N802
+        self, request: banks_pb2.ReleaseRequest, context: grpc.ServicerContext
+    ) -> banks_pb2.ReleaseResponse:
+        """Make the newest generation current again."""
+        del request, context
+        with self._directory.publish_lock():
+            newest, *_ = self._directory.generation_numbers() or [self._directory.current().number]
+            return banks_pb2.ReleaseResponse(generation=self._choose(Current(newest)))
+
+    def ListAudit(  # noqa: N802
+        self, request: banks_pb2.ListAuditRequest, context: grpc.ServicerContext
+    ) -> banks_pb2.ListAuditResponse:
+        """Read the audit log, newest first."""
+        del context
+        if request.limit > _MAX_AUDIT_RECORDS:
+            raise InvalidInput("limit", f"{request.limit} is too many; use 0 to {_MAX_AUDIT_RECORDS}")
+        records = self._registry.audit(request.limit or _DEFAULT_AUDIT_RECORDS)
+        return banks_pb2.ListAuditResponse(records=map(audit_message, records))
 
     def GetStatus(  # noqa: N802
         self, request: banks_pb2.GetStatusRequest, context: grpc.ServicerContext
@@ -112,21 +141,36 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         response = banks_pb2.GetStatusResponse(
             sequence=self._registry.sequence(), banks=map(bank_message, self._registry.banks())
         )
-        try:
-            manifest = self._manifest(self._directory.current())
-            if manifest:
-                response.current.CopyFrom(generation_message(manifest, current=True))
-        except NearHashIndexError:
-            # Why is among what the worker tells.
-            pass
-        response.worker.process_id = os.getpid()
-        response.worker.generation = self._served.number()
-        response.worker.start_time.FromDatetime(self._start_time)
-        response.worker.reload_error = self._served.error()
+        current = self._current()
+        manifest = self._manifest(current.number) if current else None
+        if manifest:
+            response.current.CopyFrom(generation_message(manifest, current))
+        worker = response.worker
+        worker.process_id = os.getpid()
+        worker.start_time.FromDatetime(self._start_time)
+        worker.reload_error = self._served.error()
+        with suppress(NearHashIndexError):
+            view = self._served.get()
+            worker.generation = view.generation.manifest.number
+            worker.sequence = view.sequence
+            worker.delta_entry_count = len(view.delta.entries)
         return response
 
+    def _choose(self, current: Current) -> banks_pb2.Generation:
+        """Make a generation current. Verified here too, so that a damaged one is refused to the operator already."""
+        manifest = Generation.open(self._directory.existing_generation_path(current.number)).manifest
+        self._directory.set_current(current)
+        return generation_message(manifest, current)
+
+    def _current(self) -> Current | None:
+        """Return what is published; None if that is nothing, or unreadable, which the worker's status tells."""
+        try:
+            return self._directory.current()
+        except NearHashIndexError:
+            return None
+
     def _generation_before_current(self) -> int:
-        current = self._directory.current()
+        current = self._directory.current().number
         earlier = [number for number in self._directory.generation_numbers() if number < current]
         if not earlier:
             raise UnknownName(f"there is no generation before {current} to roll back to")

@@ -50,7 +50,7 @@ class ServerConfig:
     allow_plaintext : bool
         Serve any address in plain text: whoever is on the way can read hashes and change banks.
     reload_interval_s : float
-        How often a worker looks for a new generation.
+        How often a worker looks for changes.
     drain_delay_s : float
         Between telling NOT_SERVING and refusing new calls, for load balancers to notice.
     drain_grace_s : float
@@ -68,7 +68,7 @@ class ServerConfig:
     workers: int = 1
     tls: TLSFiles | None = None
     allow_plaintext: bool = False
-    reload_interval_s: float = 0.2
+    reload_interval_s: float = 0.1
     drain_delay_s: float = 0.3
     drain_grace_s: float = 10.0
 

@@ -10,9 +10,9 @@ from nearhash_index.degenerate import degenerate_reason
 from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
 from nearhash_index.lookup import Found, lookup
-from nearhash_index.store import Generation
+from nearhash_index.view import View
 from nearhash_service.messages import hash_type_of
-from nearhash_service.served_generation import ServedGeneration
+from nearhash_service.served_view import ServedView
 
 __all__ = ["MAX_BATCH", "LookupService"]
 
@@ -24,9 +24,9 @@ _MAX_BANKS = 1000
 
 
 class LookupService(lookup_pb2_grpc.LookupServiceServicer):
-    """Answers each call from one generation."""
+    """Answers each call from one view."""
 
-    def __init__(self, served: ServedGeneration) -> None:
+    def __init__(self, served: ServedView) -> None:
         self._served = served
 
     def Lookup(  # noqa: N802 - gRPC's name
@@ -39,19 +39,20 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         max_matches = _max_matches(request.max_matches_per_hash)
         if len(request.banks) > _MAX_BANKS:
             raise InvalidInput("banks", f"{len(request.banks)} names; name at most {_MAX_BANKS}, or none for all")
-        generation = self._served.get()
-        reached = generation.manifest.sequence
-        if request.min_sequence > reached:
-            raise SequenceNotReached(f"min_sequence: {request.min_sequence} is not published yet; this is {reached}")
+        view = self._served.get()
+        if request.min_sequence > view.sequence:
+            raise SequenceNotReached(
+                f"min_sequence: {request.min_sequence} is not reached yet; this is {view.sequence}"
+            )
         found = lookup(
-            generation,
+            view,
             hash_type,
             queries,
             radius=request.radius if request.HasField("radius") else None,
             banks=request.banks,
             max_matches=max_matches,
         )
-        return _response(generation, hash_type, found)
+        return _response(view, hash_type, found)
 
 
 def _queries(hashes: bytes, hash_type: HashType) -> Codes:
@@ -69,35 +70,28 @@ def _max_matches(asked: int) -> int:
     return asked or _DEFAULT_MATCHES_PER_HASH
 
 
-def _response(generation: Generation, hash_type: HashType, found: Found) -> lookup_pb2.LookupResponse:
-    manifest, entries = generation.manifest, generation.entries
-    matches = [
-        lookup_pb2.Match(
-            query=query,
-            distance=distance,
-            bank=manifest.banks[bank].name,
-            entry_id=entries.entry_id(entry),
-            source=manifest.sources[source],
-            labels=manifest.label_sets[labels],
+def _response(view: View, hash_type: HashType, found: Found) -> lookup_pb2.LookupResponse:
+    matches = []
+    for query, distance, number in zip(
+        found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True
+    ):
+        bank, entry_id, source, labels = view.entry(number)
+        matches.append(
+            lookup_pb2.Match(query=query, distance=distance, bank=bank, entry_id=entry_id, source=source, labels=labels)
         )
-        for query, distance, entry, bank, source, labels in zip(
-            found.query.tolist(),
-            found.distance.tolist(),
-            found.entry.tolist(),
-            entries.bank[found.entry].tolist(),
-            entries.source[found.entry].tolist(),
-            entries.labels[found.entry].tolist(),
-            strict=True,
-        )
-    ]
+    allowed = []
+    for query, number in found.allowed:
+        bank, entry_id, source, _ = view.entry(number)
+        allowed.append(lookup_pb2.Allowed(query=query, bank=bank, entry_id=entry_id, source=source))
     unsearchable = [
         lookup_pb2.Unsearchable(query=query, reason=degenerate_reason(hash_type))
         for query in found.unsearchable.tolist()
     ]
     return lookup_pb2.LookupResponse(
-        generation=manifest.number,
-        sequence=manifest.sequence,
+        generation=view.generation.manifest.number,
+        sequence=view.sequence,
         matches=matches,
         unsearchable=unsearchable,
         truncated=found.truncated.tolist(),
+        allowed=allowed,
     )

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from nearhash.v1 import banks_pb2, lookup_pb2
 from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.store import Remove
+from nearhash_index.store import Current
+from nearhash_index.store.audit import AuditRecord
+from nearhash_index.store.changes import (
+    Author,
+    Change,
+    Disable,
+    Enable,
+    Reinstate,
+    Remove,
+    Upsert,
+    Withdraw,
+)
 from nearhash_index.store.generation import Manifest
 
 __all__ = [
+    "audit_message",
+    "author_of",
     "bank_message",
     "change_message",
     "change_of",
@@ -63,37 +78,76 @@ def bank_message(bank: Bank) -> banks_pb2.Bank:
         enabled=bank.enabled,
         labels=bank.labels,
         entry_count=bank.entry_count,
+        allowlist=bank.allowlist,
     )
 
 
-def change_of(change: banks_pb2.Change, field: str) -> Entry | Remove:
+def change_of(change: banks_pb2.Change, field: str) -> Change:
     """Return the change that a message asks for; raise InvalidInput if it asks for none."""
     match change.WhichOneof("change"):
         case "upsert":
-            hashes = tuple(
-                Hash(hash_type_of(item.hash_type, f"{field}.upsert.hashes[{k}].hash_type"), item.value)
-                for k, item in enumerate(change.upsert.hashes)
-            )
-            return Entry(_key_of(change.upsert.key), hashes, tuple(change.upsert.labels))
+            return Upsert(_entry_of(change.upsert, f"{field}.upsert"))
         case "remove":
             return Remove(_key_of(change.remove))
+        case "withdraw":
+            return Withdraw(_key_of(change.withdraw))
+        case "disable":
+            return Disable(_key_of(change.disable.key), change.disable.until.seconds)
+        case "enable":
+            return Enable(_key_of(change.enable))
+        case "reinstate":
+            return Reinstate(_key_of(change.reinstate))
         case _:
-            raise InvalidInput(field, "empty; set upsert or remove")
+            names = ", ".join(banks_pb2.Change.DESCRIPTOR.fields_by_name)
+            raise InvalidInput(field, f"empty; set one of {names}")
 
 
-def change_message(change: Entry | Remove) -> banks_pb2.Change:
+def change_message(change: Change) -> banks_pb2.Change:
     """Return the message for a change."""
     key = banks_pb2.EntryKey(source=change.key.source, entry_id=change.key.entry_id)
-    if isinstance(change, Remove):
-        return banks_pb2.Change(remove=key)
-    hashes = [
-        banks_pb2.Hash(hash_type=hash_type_number(item.hash_type.name), value=item.value) for item in change.hashes
-    ]
-    return banks_pb2.Change(upsert=banks_pb2.Entry(key=key, hashes=hashes, labels=change.labels))
+    match change:
+        case Upsert(entry):
+            hashes = [
+                banks_pb2.Hash(hash_type=hash_type_number(hash_type.name), value=value)
+                for hash_type, value in entry.hashes
+            ]
+            return banks_pb2.Change(
+                upsert=banks_pb2.Entry(key=key, hashes=hashes, labels=entry.labels, quality=entry.quality)
+            )
+        case Remove():
+            return banks_pb2.Change(remove=key)
+        case Withdraw():
+            return banks_pb2.Change(withdraw=key)
+        case Disable(_, until_s):
+            until = Timestamp(seconds=until_s) if until_s else None
+            return banks_pb2.Change(disable=banks_pb2.Disable(key=key, until=until))
+        case Enable():
+            return banks_pb2.Change(enable=key)
+        case Reinstate():
+            return banks_pb2.Change(reinstate=key)
 
 
-def generation_message(manifest: Manifest, *, current: bool) -> banks_pb2.Generation:
-    """Return the message for a generation."""
+def author_of(author: banks_pb2.Author, peer: str) -> Author:
+    """Return who makes a change: who the message says, or else where the call comes from."""
+    return Author(author.actor or peer, author.reason)
+
+
+def audit_message(record: AuditRecord) -> banks_pb2.AuditRecord:
+    """Return the message for a record of the audit log."""
+    return banks_pb2.AuditRecord(
+        time=Timestamp(seconds=record.time_s),
+        author=banks_pb2.Author(actor=record.actor, reason=record.reason),
+        bank=record.bank,
+        action=record.action,
+        first_sequence=record.first_sequence,
+        last_sequence=record.last_sequence,
+        counts=record.counts,
+        entries=[banks_pb2.EntryKey(entry_id=entry_id, source=source) for entry_id, source in record.entries],
+    )
+
+
+def generation_message(manifest: Manifest, current: Current | None) -> banks_pb2.Generation:
+    """Return the message for a generation, given which one is current."""
     message = banks_pb2.Generation(
         number=manifest.number,
         sequence=manifest.sequence,
@@ -103,10 +157,20 @@ def generation_message(manifest: Manifest, *, current: bool) -> banks_pb2.Genera
             banks_pb2.SegmentInfo(hash_type=hash_type_number(name), hash_count=count)
             for name, count in manifest.hash_counts.items()
         ],
-        current=current,
+        current=current is not None and current.number == manifest.number,
+        pinned=current == Current(manifest.number, pinned=True),
     )
     message.create_time.FromDatetime(manifest.create_time)
     return message
+
+
+def _entry_of(entry: banks_pb2.Entry, field: str) -> Entry:
+    hashes = tuple(
+        Hash(hash_type_of(item.hash_type, f"{field}.hashes[{k}].hash_type"), item.value)
+        for k, item in enumerate(entry.hashes)
+    )
+    quality = entry.quality if entry.HasField("quality") else None
+    return Entry(_key_of(entry.key), hashes, tuple(entry.labels), quality)
 
 
 def _key_of(key: banks_pb2.EntryKey) -> EntryKey:

@@ -15,7 +15,7 @@ from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.bank_service import BankService
 from nearhash_service.lookup_service import LookupService
-from nearhash_service.served_generation import ServedGeneration
+from nearhash_service.served_view import ServedView
 from nearhash_service.status import ErrorInterceptor
 
 __all__ = ["Server"]
@@ -59,10 +59,10 @@ class Server:
         address: str,
         *,
         credentials: grpc.ServerCredentials | None = None,
-        reload_interval_s: float = 0.2,
+        reload_interval_s: float = 0.1,
     ) -> None:
         self._registry = Registry(directory)
-        self._served = ServedGeneration(directory)
+        self._served = ServedView(directory, self._registry)
         self._reload_interval_s = reload_interval_s
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
@@ -106,8 +106,10 @@ class Server:
         self.drain(delay_s=0, grace_s=1)
 
     def _follow(self) -> None:
-        while not self._served.number() and not self._stopping.wait(self._reload_interval_s):
-            self._announce(loaded=self._served.refresh())
+        loaded = self._served.refresh()
+        while not loaded and not self._stopping.wait(self._reload_interval_s):
+            loaded = self._served.refresh()
+            self._announce(loaded=loaded)
         self._served.follow(self._stopping, self._reload_interval_s)
 
     def _announce(self, *, loaded: bool) -> None:

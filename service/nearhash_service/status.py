@@ -21,6 +21,7 @@ _CODES: dict[type[errors.NearHashIndexError], int] = {
     errors.AlreadyExists: code_pb2.ALREADY_EXISTS,
     errors.BankDisabled: code_pb2.FAILED_PRECONDITION,
     errors.SequenceNotReached: code_pb2.FAILED_PRECONDITION,
+    errors.Pinned: code_pb2.FAILED_PRECONDITION,
     errors.NotPublished: code_pb2.UNAVAILABLE,
     errors.StoreBusy: code_pb2.ABORTED,
     errors.StorageFailed: code_pb2.INTERNAL,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import chain, groupby, islice
 from pathlib import Path
 
@@ -94,7 +93,7 @@ def _grouped(rows: Iterator[Row]) -> Iterator[tuple[int, Entry, bool]]:
 
 def _merged(line: int, entry: Entry, more: Entry) -> Entry:
     try:
-        return check_entry(replace(entry, hashes=entry.hashes + more.hashes, labels=entry.labels + more.labels))
+        return check_entry(Entry(entry.key, entry.hashes + more.hashes, entry.labels + more.labels))
     except InvalidInput as error:
         raise InvalidInput(f"line {line}", error.problem) from None
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.entries import Bank
-from nearhash_index.errors import CorruptData, NotPublished, StorageFailed
+from nearhash_index.errors import CorruptData, NearHashIndexError, NotPublished, Pinned, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
-from nearhash_index.store.data_directory import DataDirectory
+from nearhash_index.store.data_directory import Current, DataDirectory
 from nearhash_index.store.files import fsync_path
 from nearhash_index.store.generation import DATA_FILE, MANIFEST_FILE, Generation, Manifest, file_checksum
 from nearhash_index.store.mapped_arrays import write_arrays
@@ -44,6 +44,8 @@ def publish(path: Path) -> Manifest:
     ------
     StoreBusy
         If another process is publishing.
+    Pinned
+        If the current generation was rolled back to, and is not released yet.
     StorageFailed
         If the disk refuses. The old generation stays current.
     NotADataDirectory, WrongVersion, CorruptData
@@ -51,23 +53,29 @@ def publish(path: Path) -> Manifest:
     directory = DataDirectory(path)
     try:
         with directory.publish_lock(), Registry(directory) as registry:
-            up_to_date = _current_if_at(directory, registry.sequence())
-            if up_to_date:
-                return up_to_date
+            current = _current(directory)
+            if current and current.sequence == registry.sequence():
+                return current
             manifest = _build(directory, registry)
-            directory.set_current(manifest.number)
+            directory.set_current(Current(manifest.number))
             _retire(directory, registry)
             return manifest
     except (lmdb.Error, OSError) as error:
         raise StorageFailed(f"the generation could not be written, the old one stays published: {error}") from None
 
 
-def _current_if_at(directory: DataDirectory, sequence: int) -> Manifest | None:
+def _current(directory: DataDirectory) -> Manifest | None:
+    """Return what is published; None if that is nothing, or damaged."""
     try:
-        manifest = Manifest.read(directory.generation_path(directory.current()))
+        number, pinned = directory.current()
     except NotPublished:
         return None
-    return manifest if manifest.sequence == sequence else None
+    if pinned:
+        raise Pinned(f"generation {number} is pinned by a roll back; release it first")
+    try:
+        return Manifest.read(directory.generation_path(number))
+    except NearHashIndexError:
+        return None
 
 
 def _build(directory: DataDirectory, registry: Registry) -> Manifest:
@@ -109,7 +117,7 @@ def _verify(folder: Path, manifest: Manifest) -> None:
 
 def _retire(directory: DataDirectory, registry: Registry) -> None:
     """Delete generations beyond those kept, and the part of the change log that no kept generation needs."""
-    current = directory.current()
+    current = directory.current().number
     numbers = directory.generation_numbers()
     kept = {current, *numbers[: KEPT_GENERATIONS + 1]}
     for number in numbers:

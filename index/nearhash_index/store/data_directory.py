@@ -17,15 +17,31 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, StoreBusy, UnknownName
 from nearhash_index.store.files import fsync_path, replace_file
 from nearhash_index.store.sealed_json import read_sealed, seal
 
-__all__ = ["DataDirectory"]
+__all__ = ["Current", "DataDirectory"]
 
 _MAGIC = "nearhash data directory"
 _VERSION = 1
+_PINNED = "pinned"
+
+
+class Current(NamedTuple):
+    """The choice among the generations.
+
+    Attributes
+    ----------
+    number : int
+    pinned : bool
+        Whether it was rolled back to, and stays until it is released.
+    """
+
+    number: int
+    pinned: bool = False
 
 
 class DataDirectory:
@@ -79,8 +95,8 @@ class DataDirectory:
         names = (entry.name for entry in (self.path / "generations").glob("[0-9]*"))
         return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
-    def current(self) -> int:
-        """Return the number of the generation to serve.
+    def current(self) -> Current:
+        """Return which generation to serve.
 
         Raises
         ------
@@ -90,23 +106,26 @@ class DataDirectory:
             If CURRENT is unreadable.
         """
         try:
-            text = (self.path / "CURRENT").read_text(encoding="ascii").strip()
-            return int(text)
+            number, _, mark = (self.path / "CURRENT").read_text(encoding="ascii").strip().partition(" ")
+            if mark not in ("", _PINNED):
+                raise ValueError
+            return Current(int(number), mark == _PINNED)
         except FileNotFoundError:
             raise NotPublished("nothing is published yet; publish first") from None
         except ValueError:
             raise CorruptData(f"{self.path / 'CURRENT'} does not hold a generation's number") from None
 
-    def set_current(self, number: int) -> None:
-        """Make an existing generation the one to serve. Servers follow within a second.
+    def set_current(self, current: Current) -> None:
+        """Choose an existing generation to serve. Servers follow within a second.
 
         Raises
         ------
         UnknownName
             If there is no such generation.
         """
-        self.existing_generation_path(number)
-        replace_file(self.path / "CURRENT", f"{number:06}\n".encode())
+        self.existing_generation_path(current.number)
+        text = f"{current.number:06} {_PINNED}" if current.pinned else f"{current.number:06}"
+        replace_file(self.path / "CURRENT", f"{text}\n".encode())
 
     @contextmanager
     def publish_lock(self) -> Iterator[None]:

@@ -32,8 +32,10 @@ def decide(change: Change, key: bytes, known: bytes | None, now_s: int) -> tuple
     match change:
         case Upsert(entry):
             return _upsert(entry, key, known, now_s)
-        case Remove():
-            return ("unchanged", UNCHANGED) if known is None or _is_withdrawn(known) else ("removed", None)
+        case Remove() | Reinstate():
+            # What is withdrawn can only be reinstated, and nothing else can.
+            forgets = known is not None and _is_withdrawn(known) == isinstance(change, Reinstate)
+            return ("removed", None) if forgets else ("unchanged", UNCHANGED)
         case Withdraw():
             if known is not None and _is_withdrawn(known):
                 return "unchanged", UNCHANGED
@@ -45,8 +47,6 @@ def decide(change: Change, key: bytes, known: bytes | None, now_s: int) -> tuple
             return _set_state(key, known, EntryState.DISABLED, until_s, now_s)
         case Enable():
             return _set_state(key, known, EntryState.ACTIVE, 0, now_s)
-        case Reinstate():
-            return ("removed", None) if known is not None and _is_withdrawn(known) else ("unchanged", UNCHANGED)
 
 
 def _upsert(entry: Entry, key: bytes, known: bytes | None, now_s: int) -> tuple[str, bytes]:

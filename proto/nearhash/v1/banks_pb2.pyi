@@ -48,11 +48,14 @@ class Bank(google.protobuf.message.Message):
     ENABLED_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     ENTRY_COUNT_FIELD_NUMBER: builtins.int
+    ALLOWLIST_FIELD_NUMBER: builtins.int
     name: builtins.str
     """1 to 64 characters: letters, digits, '-', '_' and '.'; starts with a letter or digit."""
     enabled: builtins.bool
     entry_count: builtins.int
-    """Entries in the registry. Ignored in requests."""
+    """Entries in the registry that are not withdrawn. Ignored in requests."""
+    allowlist: builtins.bool
+    """A match in this bank suppresses the matches of other banks."""
     @property
     def radii(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Radius]:
         """One per hash type. In a request, a type left out has its default (in UpdateBank: stays as it is)."""
@@ -67,10 +70,33 @@ class Bank(google.protobuf.message.Message):
         enabled: builtins.bool = ...,
         labels: collections.abc.Iterable[builtins.str] | None = ...,
         entry_count: builtins.int = ...,
+        allowlist: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["enabled", b"enabled", "entry_count", b"entry_count", "labels", b"labels", "name", b"name", "radii", b"radii"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allowlist", b"allowlist", "enabled", b"enabled", "entry_count", b"entry_count", "labels", b"labels", "name", b"name", "radii", b"radii"]) -> None: ...
 
 Global___Bank: typing_extensions.TypeAlias = Bank
+
+@typing.final
+class Author(google.protobuf.message.Message):
+    """Who makes a change, and why; kept in the audit log."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    actor: builtins.str
+    """At most 500 characters. Empty: the address of the caller."""
+    reason: builtins.str
+    """At most 500 characters."""
+    def __init__(
+        self,
+        *,
+        actor: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actor", b"actor", "reason", b"reason"]) -> None: ...
+
+Global___Author: typing_extensions.TypeAlias = Author
 
 @typing.final
 class CreateBankRequest(google.protobuf.message.Message):
@@ -79,19 +105,27 @@ class CreateBankRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     RADII_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
+    ALLOWLIST_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
     name: builtins.str
+    allowlist: builtins.bool
     @property
     def radii(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Radius]: ...
     @property
     def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def author(self) -> Global___Author: ...
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         radii: collections.abc.Iterable[Global___Radius] | None = ...,
         labels: collections.abc.Iterable[builtins.str] | None = ...,
+        allowlist: builtins.bool = ...,
+        author: Global___Author | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["labels", b"labels", "name", b"name", "radii", b"radii"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["author", b"author"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["allowlist", b"allowlist", "author", b"author", "labels", b"labels", "name", b"name", "radii", b"radii"]) -> None: ...
 
 Global___CreateBankRequest: typing_extensions.TypeAlias = CreateBankRequest
 
@@ -119,21 +153,25 @@ class UpdateBankRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     RADII_FIELD_NUMBER: builtins.int
     ENABLED_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
     name: builtins.str
     enabled: builtins.bool
     @property
     def radii(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Radius]:
         """The types named here change; others stay."""
 
+    @property
+    def author(self) -> Global___Author: ...
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         radii: collections.abc.Iterable[Global___Radius] | None = ...,
         enabled: builtins.bool | None = ...,
+        author: Global___Author | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "name", b"name", "radii", b"radii"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_enabled", b"_enabled", "author", b"author", "enabled", b"enabled"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_enabled", b"_enabled", "author", b"author", "enabled", b"enabled", "name", b"name", "radii", b"radii"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_enabled", b"_enabled"]) -> typing.Literal["enabled"] | None: ...
 
 Global___UpdateBankRequest: typing_extensions.TypeAlias = UpdateBankRequest
@@ -231,6 +269,9 @@ class Entry(google.protobuf.message.Message):
     KEY_FIELD_NUMBER: builtins.int
     HASHES_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
+    QUALITY_FIELD_NUMBER: builtins.int
+    quality: builtins.int
+    """Of the PDQ hash, 0 to 100."""
     @property
     def key(self) -> Global___EntryKey: ...
     @property
@@ -245,9 +286,11 @@ class Entry(google.protobuf.message.Message):
         key: Global___EntryKey | None = ...,
         hashes: collections.abc.Iterable[Global___Hash] | None = ...,
         labels: collections.abc.Iterable[builtins.str] | None = ...,
+        quality: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["key", b"key"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["hashes", b"hashes", "key", b"key", "labels", b"labels"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_quality", b"_quality", "key", b"key", "quality", b"quality"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "hashes", b"hashes", "key", b"key", "labels", b"labels", "quality", b"quality"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_quality", b"_quality"]) -> typing.Literal["quality"] | None: ...
 
 Global___Entry: typing_extensions.TypeAlias = Entry
 
@@ -257,25 +300,72 @@ class Change(google.protobuf.message.Message):
 
     UPSERT_FIELD_NUMBER: builtins.int
     REMOVE_FIELD_NUMBER: builtins.int
+    WITHDRAW_FIELD_NUMBER: builtins.int
+    DISABLE_FIELD_NUMBER: builtins.int
+    ENABLE_FIELD_NUMBER: builtins.int
+    REINSTATE_FIELD_NUMBER: builtins.int
     @property
     def upsert(self) -> Global___Entry:
-        """Adds the entry or replaces it whole."""
+        """Adds the entry or replaces it whole. An entry that is withdrawn stays so."""
 
     @property
     def remove(self) -> Global___EntryKey:
         """Removes the entry; removing one that is not there changes nothing."""
+
+    @property
+    def withdraw(self) -> Global___EntryKey:
+        """Stops matching the entry for good, even after a roll back or when a list brings it again, and forgets its hashes."""
+
+    @property
+    def disable(self) -> Global___Disable:
+        """Stops matching the entry for a while."""
+
+    @property
+    def enable(self) -> Global___EntryKey:
+        """Matches a disabled entry again."""
+
+    @property
+    def reinstate(self) -> Global___EntryKey:
+        """Forgets that the entry was withdrawn, so that it can be added again."""
 
     def __init__(
         self,
         *,
         upsert: Global___Entry | None = ...,
         remove: Global___EntryKey | None = ...,
+        withdraw: Global___EntryKey | None = ...,
+        disable: Global___Disable | None = ...,
+        enable: Global___EntryKey | None = ...,
+        reinstate: Global___EntryKey | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["change", b"change", "remove", b"remove", "upsert", b"upsert"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["change", b"change", "remove", b"remove", "upsert", b"upsert"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["change", b"change"]) -> typing.Literal["upsert", "remove"] | None: ...
+    def HasField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "upsert", b"upsert", "withdraw", b"withdraw"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "upsert", b"upsert", "withdraw", b"withdraw"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["change", b"change"]) -> typing.Literal["upsert", "remove", "withdraw", "disable", "enable", "reinstate"] | None: ...
 
 Global___Change: typing_extensions.TypeAlias = Change
+
+@typing.final
+class Disable(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    UNTIL_FIELD_NUMBER: builtins.int
+    @property
+    def key(self) -> Global___EntryKey: ...
+    @property
+    def until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """From then on it matches again, to the second. Unset: until it is enabled."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___EntryKey | None = ...,
+        until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["key", b"key", "until", b"until"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key", "until", b"until"]) -> None: ...
+
+Global___Disable: typing_extensions.TypeAlias = Disable
 
 @typing.final
 class ApplyChangesRequest(google.protobuf.message.Message):
@@ -283,16 +373,25 @@ class ApplyChangesRequest(google.protobuf.message.Message):
 
     BANK_FIELD_NUMBER: builtins.int
     CHANGES_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
     bank: builtins.str
+    dry_run: builtins.bool
+    """Only tell what would be done."""
     @property
     def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Change]: ...
+    @property
+    def author(self) -> Global___Author: ...
     def __init__(
         self,
         *,
         bank: builtins.str = ...,
         changes: collections.abc.Iterable[Global___Change] | None = ...,
+        author: Global___Author | None = ...,
+        dry_run: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["bank", b"bank", "changes", b"changes"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["author", b"author"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "bank", b"bank", "changes", b"changes", "dry_run", b"dry_run"]) -> None: ...
 
 Global___ApplyChangesRequest: typing_extensions.TypeAlias = ApplyChangesRequest
 
@@ -305,12 +404,15 @@ class ApplyChangesResponse(google.protobuf.message.Message):
     UPDATED_FIELD_NUMBER: builtins.int
     REMOVED_FIELD_NUMBER: builtins.int
     UNCHANGED_FIELD_NUMBER: builtins.int
+    WITHHELD_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The registry's sequence after the changes."""
     added: builtins.int
     updated: builtins.int
     removed: builtins.int
     unchanged: builtins.int
+    withheld: builtins.int
+    """Upserts of entries that are withdrawn; these stay so."""
     def __init__(
         self,
         *,
@@ -319,8 +421,9 @@ class ApplyChangesResponse(google.protobuf.message.Message):
         updated: builtins.int = ...,
         removed: builtins.int = ...,
         unchanged: builtins.int = ...,
+        withheld: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["added", b"added", "removed", b"removed", "sequence", b"sequence", "unchanged", b"unchanged", "updated", b"updated"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["added", b"added", "removed", b"removed", "sequence", b"sequence", "unchanged", b"unchanged", "updated", b"updated", "withheld", b"withheld"]) -> None: ...
 
 Global___ApplyChangesResponse: typing_extensions.TypeAlias = ApplyChangesResponse
 
@@ -362,13 +465,16 @@ class Generation(google.protobuf.message.Message):
     SIZE_BYTES_FIELD_NUMBER: builtins.int
     SEGMENTS_FIELD_NUMBER: builtins.int
     CURRENT_FIELD_NUMBER: builtins.int
+    PINNED_FIELD_NUMBER: builtins.int
     number: builtins.int
     sequence: builtins.int
     """The generation holds every change up to this sequence."""
     entry_count: builtins.int
     size_bytes: builtins.int
     current: builtins.bool
-    """Whether CURRENT names this generation."""
+    """Whether this generation is the published one."""
+    pinned: builtins.bool
+    """Whether it was rolled back to, and is not released yet."""
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
@@ -383,9 +489,10 @@ class Generation(google.protobuf.message.Message):
         size_bytes: builtins.int = ...,
         segments: collections.abc.Iterable[Global___SegmentInfo] | None = ...,
         current: builtins.bool = ...,
+        pinned: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "current", b"current", "entry_count", b"entry_count", "number", b"number", "segments", b"segments", "sequence", b"sequence", "size_bytes", b"size_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "current", b"current", "entry_count", b"entry_count", "number", b"number", "pinned", b"pinned", "segments", b"segments", "sequence", b"sequence", "size_bytes", b"size_bytes"]) -> None: ...
 
 Global___Generation: typing_extensions.TypeAlias = Generation
 
@@ -470,6 +577,132 @@ class RollbackResponse(google.protobuf.message.Message):
 Global___RollbackResponse: typing_extensions.TypeAlias = RollbackResponse
 
 @typing.final
+class ReleaseRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___ReleaseRequest: typing_extensions.TypeAlias = ReleaseRequest
+
+@typing.final
+class ReleaseResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: builtins.int
+    @property
+    def generation(self) -> Global___Generation: ...
+    def __init__(
+        self,
+        *,
+        generation: Global___Generation | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["generation", b"generation"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["generation", b"generation"]) -> None: ...
+
+Global___ReleaseResponse: typing_extensions.TypeAlias = ReleaseResponse
+
+@typing.final
+class ListAuditRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: builtins.int
+    limit: builtins.int
+    """At most this many records, the newest; 0: 100."""
+    def __init__(
+        self,
+        *,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["limit", b"limit"]) -> None: ...
+
+Global___ListAuditRequest: typing_extensions.TypeAlias = ListAuditRequest
+
+@typing.final
+class ListAuditResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: builtins.int
+    @property
+    def records(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AuditRecord]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        records: collections.abc.Iterable[Global___AuditRecord] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["records", b"records"]) -> None: ...
+
+Global___ListAuditResponse: typing_extensions.TypeAlias = ListAuditResponse
+
+@typing.final
+class AuditRecord(google.protobuf.message.Message):
+    """One operation that changed the registry."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class CountsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    TIME_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
+    BANK_FIELD_NUMBER: builtins.int
+    ACTION_FIELD_NUMBER: builtins.int
+    FIRST_SEQUENCE_FIELD_NUMBER: builtins.int
+    LAST_SEQUENCE_FIELD_NUMBER: builtins.int
+    COUNTS_FIELD_NUMBER: builtins.int
+    ENTRIES_FIELD_NUMBER: builtins.int
+    bank: builtins.str
+    action: builtins.str
+    """What was done, such as "withdraw"."""
+    first_sequence: builtins.int
+    """The changes, inclusive."""
+    last_sequence: builtins.int
+    @property
+    def time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def author(self) -> Global___Author: ...
+    @property
+    def counts(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
+        """Number of entries by outcome, such as "added"."""
+
+    @property
+    def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___EntryKey]:
+        """The first entries that the operation named."""
+
+    def __init__(
+        self,
+        *,
+        time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        author: Global___Author | None = ...,
+        bank: builtins.str = ...,
+        action: builtins.str = ...,
+        first_sequence: builtins.int = ...,
+        last_sequence: builtins.int = ...,
+        counts: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+        entries: collections.abc.Iterable[Global___EntryKey] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["author", b"author", "time", b"time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "author", b"author", "bank", b"bank", "counts", b"counts", "entries", b"entries", "first_sequence", b"first_sequence", "last_sequence", b"last_sequence", "time", b"time"]) -> None: ...
+
+Global___AuditRecord: typing_extensions.TypeAlias = AuditRecord
+
+@typing.final
 class GetStatusRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -488,7 +721,7 @@ class GetStatusResponse(google.protobuf.message.Message):
     BANKS_FIELD_NUMBER: builtins.int
     WORKER_FIELD_NUMBER: builtins.int
     sequence: builtins.int
-    """The registry's sequence. Changes after the current generation's sequence await a publish."""
+    """The registry's sequence."""
     @property
     def current(self) -> Global___Generation:
         """Unset while nothing is published."""
@@ -521,11 +754,17 @@ class WorkerStatus(google.protobuf.message.Message):
     GENERATION_FIELD_NUMBER: builtins.int
     START_TIME_FIELD_NUMBER: builtins.int
     RELOAD_ERROR_FIELD_NUMBER: builtins.int
+    SEQUENCE_FIELD_NUMBER: builtins.int
+    DELTA_ENTRY_COUNT_FIELD_NUMBER: builtins.int
     process_id: builtins.int
     generation: builtins.int
     """The generation that it serves. 0: none yet."""
     reload_error: builtins.str
     """Why a newer generation is not served, if one was refused."""
+    sequence: builtins.int
+    """Every change up to this sequence is in its answers."""
+    delta_entry_count: builtins.int
+    """Entries added since the generation, which it searches beside it."""
     @property
     def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
@@ -535,8 +774,10 @@ class WorkerStatus(google.protobuf.message.Message):
         generation: builtins.int = ...,
         start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         reload_error: builtins.str = ...,
+        sequence: builtins.int = ...,
+        delta_entry_count: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["generation", b"generation", "process_id", b"process_id", "reload_error", b"reload_error", "start_time", b"start_time"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["delta_entry_count", b"delta_entry_count", "generation", b"generation", "process_id", b"process_id", "reload_error", b"reload_error", "sequence", b"sequence", "start_time", b"start_time"]) -> None: ...
 
 Global___WorkerStatus: typing_extensions.TypeAlias = WorkerStatus

@@ -70,6 +70,16 @@ class BankServiceStub(object):
                 request_serializer=nearhash_dot_v1_dot_banks__pb2.RollbackRequest.SerializeToString,
                 response_deserializer=nearhash_dot_v1_dot_banks__pb2.RollbackResponse.FromString,
                 _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/nearhash.v1.BankService/Release',
+                request_serializer=nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.FromString,
+                _registered_method=True)
+        self.ListAudit = channel.unary_unary(
+                '/nearhash.v1.BankService/ListAudit',
+                request_serializer=nearhash_dot_v1_dot_banks__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=nearhash_dot_v1_dot_banks__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/nearhash.v1.BankService/GetStatus',
                 request_serializer=nearhash_dot_v1_dot_banks__pb2.GetStatusRequest.SerializeToString,
@@ -89,7 +99,7 @@ class BankServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateBank(self, request, context):
-        """Changes a bank's radii, labels or whether it is enabled. Takes effect with the next publish.
+        """Changes a bank's radii or whether it is enabled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,15 +112,16 @@ class BankServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ApplyChanges(self, request, context):
-        """Upserts and removes entries of one bank: all of the request or nothing. Idempotent. Durable when answered, matched
-        from the next publish on.
+        """Changes entries of one bank: all of the request or nothing. Idempotent. Durable when answered, and followed by every
+        worker within a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Publish(self, request, context):
-        """Builds a generation from the registry and makes it the one that every worker serves.
+        """Builds a generation from the registry and makes it the one that every worker serves. FAILED_PRECONDITION while a
+        generation is pinned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +134,22 @@ class BankServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Rollback(self, request, context):
-        """Makes an earlier generation current again. Entries stay as they are in the registry.
+        """Makes an earlier generation current again, and pins it: it is served as it was until released, whatever changes,
+        except that entries withdrawn or disabled since do not match. The registry stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Release(self, request, context):
+        """Ends a roll back: the newest generation is current again, with all changes since.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAudit(self, request, context):
+        """Reads the audit log.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -172,6 +198,16 @@ def add_BankServiceServicer_to_server(servicer, server):
                     servicer.Rollback,
                     request_deserializer=nearhash_dot_v1_dot_banks__pb2.RollbackRequest.FromString,
                     response_serializer=nearhash_dot_v1_dot_banks__pb2.RollbackResponse.SerializeToString,
+            ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.FromString,
+                    response_serializer=nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=nearhash_dot_v1_dot_banks__pb2.ListAuditRequest.FromString,
+                    response_serializer=nearhash_dot_v1_dot_banks__pb2.ListAuditResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -369,6 +405,60 @@ class BankService(object):
             '/nearhash.v1.BankService/Rollback',
             nearhash_dot_v1_dot_banks__pb2.RollbackRequest.SerializeToString,
             nearhash_dot_v1_dot_banks__pb2.RollbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearhash.v1.BankService/Release',
+            nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.SerializeToString,
+            nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearhash.v1.BankService/ListAudit',
+            nearhash_dot_v1_dot_banks__pb2.ListAuditRequest.SerializeToString,
+            nearhash_dot_v1_dot_banks__pb2.ListAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -137,6 +137,38 @@ _BankServiceRollbackType = typing_extensions.TypeVar(
     ],
 )
 
+_BankServiceReleaseType = typing_extensions.TypeVar(
+    '_BankServiceReleaseType',
+    grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ReleaseRequest,
+        nearhash.v1.banks_pb2.ReleaseResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ReleaseRequest,
+        nearhash.v1.banks_pb2.ReleaseResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ReleaseRequest,
+        nearhash.v1.banks_pb2.ReleaseResponse,
+    ],
+)
+
+_BankServiceListAuditType = typing_extensions.TypeVar(
+    '_BankServiceListAuditType',
+    grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ListAuditRequest,
+        nearhash.v1.banks_pb2.ListAuditResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ListAuditRequest,
+        nearhash.v1.banks_pb2.ListAuditResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ListAuditRequest,
+        nearhash.v1.banks_pb2.ListAuditResponse,
+    ],
+)
+
 _BankServiceGetStatusType = typing_extensions.TypeVar(
     '_BankServiceGetStatusType',
     grpc.UnaryUnaryMultiCallable[
@@ -153,7 +185,7 @@ _BankServiceGetStatusType = typing_extensions.TypeVar(
     ],
 )
 
-class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpdateBankType, _BankServiceListBanksType, _BankServiceApplyChangesType, _BankServicePublishType, _BankServiceListGenerationsType, _BankServiceRollbackType, _BankServiceGetStatusType]):
+class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpdateBankType, _BankServiceListBanksType, _BankServiceApplyChangesType, _BankServicePublishType, _BankServiceListGenerationsType, _BankServiceRollbackType, _BankServiceReleaseType, _BankServiceListAuditType, _BankServiceGetStatusType]):
     """Administers banks, their entries, and what is published. For operators; platform backends use LookupService."""
 
     @typing.overload
@@ -185,6 +217,14 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
         grpc.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.RollbackRequest,
             nearhash.v1.banks_pb2.RollbackResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.ReleaseRequest,
+            nearhash.v1.banks_pb2.ReleaseResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.ListAuditRequest,
+            nearhash.v1.banks_pb2.ListAuditResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.GetStatusRequest,
@@ -223,6 +263,14 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
             nearhash.v1.banks_pb2.RollbackResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.ReleaseRequest,
+            nearhash.v1.banks_pb2.ReleaseResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.ListAuditRequest,
+            nearhash.v1.banks_pb2.ListAuditResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.GetStatusRequest,
             nearhash.v1.banks_pb2.GetStatusResponse,
         ],
@@ -232,22 +280,32 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
     """Creates an enabled, empty bank. ALREADY_EXISTS if the name is taken."""
 
     UpdateBank: _BankServiceUpdateBankType
-    """Changes a bank's radii, labels or whether it is enabled. Takes effect with the next publish."""
+    """Changes a bank's radii or whether it is enabled."""
 
     ListBanks: _BankServiceListBanksType
 
     ApplyChanges: _BankServiceApplyChangesType
-    """Upserts and removes entries of one bank: all of the request or nothing. Idempotent. Durable when answered, matched
-    from the next publish on.
+    """Changes entries of one bank: all of the request or nothing. Idempotent. Durable when answered, and followed by every
+    worker within a second.
     """
 
     Publish: _BankServicePublishType
-    """Builds a generation from the registry and makes it the one that every worker serves."""
+    """Builds a generation from the registry and makes it the one that every worker serves. FAILED_PRECONDITION while a
+    generation is pinned.
+    """
 
     ListGenerations: _BankServiceListGenerationsType
 
     Rollback: _BankServiceRollbackType
-    """Makes an earlier generation current again. Entries stay as they are in the registry."""
+    """Makes an earlier generation current again, and pins it: it is served as it was until released, whatever changes,
+    except that entries withdrawn or disabled since do not match. The registry stays as it is.
+    """
+
+    Release: _BankServiceReleaseType
+    """Ends a roll back: the newest generation is current again, with all changes since."""
+
+    ListAudit: _BankServiceListAuditType
+    """Reads the audit log."""
 
     GetStatus: _BankServiceGetStatusType
 
@@ -281,6 +339,14 @@ BankServiceAsyncStub: typing_extensions.TypeAlias = BankServiceStub[
         nearhash.v1.banks_pb2.RollbackResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ReleaseRequest,
+        nearhash.v1.banks_pb2.ReleaseResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ListAuditRequest,
+        nearhash.v1.banks_pb2.ListAuditResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
         nearhash.v1.banks_pb2.GetStatusRequest,
         nearhash.v1.banks_pb2.GetStatusResponse,
     ],
@@ -303,7 +369,7 @@ class BankServiceServicer(metaclass=abc.ABCMeta):
         request: nearhash.v1.banks_pb2.UpdateBankRequest,
         context: _ServicerContext,
     ) -> typing.Union[nearhash.v1.banks_pb2.UpdateBankResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.UpdateBankResponse]]:
-        """Changes a bank's radii, labels or whether it is enabled. Takes effect with the next publish."""
+        """Changes a bank's radii or whether it is enabled."""
 
     @abc.abstractmethod
     def ListBanks(
@@ -318,8 +384,8 @@ class BankServiceServicer(metaclass=abc.ABCMeta):
         request: nearhash.v1.banks_pb2.ApplyChangesRequest,
         context: _ServicerContext,
     ) -> typing.Union[nearhash.v1.banks_pb2.ApplyChangesResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.ApplyChangesResponse]]:
-        """Upserts and removes entries of one bank: all of the request or nothing. Idempotent. Durable when answered, matched
-        from the next publish on.
+        """Changes entries of one bank: all of the request or nothing. Idempotent. Durable when answered, and followed by every
+        worker within a second.
         """
 
     @abc.abstractmethod
@@ -328,7 +394,9 @@ class BankServiceServicer(metaclass=abc.ABCMeta):
         request: nearhash.v1.banks_pb2.PublishRequest,
         context: _ServicerContext,
     ) -> typing.Union[nearhash.v1.banks_pb2.PublishResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.PublishResponse]]:
-        """Builds a generation from the registry and makes it the one that every worker serves."""
+        """Builds a generation from the registry and makes it the one that every worker serves. FAILED_PRECONDITION while a
+        generation is pinned.
+        """
 
     @abc.abstractmethod
     def ListGenerations(
@@ -343,7 +411,25 @@ class BankServiceServicer(metaclass=abc.ABCMeta):
         request: nearhash.v1.banks_pb2.RollbackRequest,
         context: _ServicerContext,
     ) -> typing.Union[nearhash.v1.banks_pb2.RollbackResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.RollbackResponse]]:
-        """Makes an earlier generation current again. Entries stay as they are in the registry."""
+        """Makes an earlier generation current again, and pins it: it is served as it was until released, whatever changes,
+        except that entries withdrawn or disabled since do not match. The registry stays as it is.
+        """
+
+    @abc.abstractmethod
+    def Release(
+        self,
+        request: nearhash.v1.banks_pb2.ReleaseRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nearhash.v1.banks_pb2.ReleaseResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.ReleaseResponse]]:
+        """Ends a roll back: the newest generation is current again, with all changes since."""
+
+    @abc.abstractmethod
+    def ListAudit(
+        self,
+        request: nearhash.v1.banks_pb2.ListAuditRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nearhash.v1.banks_pb2.ListAuditResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.ListAuditResponse]]:
+        """Reads the audit log."""
 
     @abc.abstractmethod
     def GetStatus(

@@ -117,8 +117,9 @@ class LookupResponse(google.protobuf.message.Message):
     MATCHES_FIELD_NUMBER: builtins.int
     UNSEARCHABLE_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
+    ALLOWED_FIELD_NUMBER: builtins.int
     generation: builtins.int
-    """The generation that answered."""
+    """The generation that answered, together with the changes since."""
     sequence: builtins.int
     """Every change of the registry up to this sequence is in the answer."""
     @property
@@ -133,6 +134,10 @@ class LookupResponse(google.protobuf.message.Message):
     def truncated(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Queries with more matches than max_matches_per_hash; the nearest are in matches."""
 
+    @property
+    def allowed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Allowed]:
+        """Queries whose matches are left out because an allowlist knows the hash, sorted by query."""
+
     def __init__(
         self,
         *,
@@ -141,8 +146,9 @@ class LookupResponse(google.protobuf.message.Message):
         matches: collections.abc.Iterable[Global___Match] | None = ...,
         unsearchable: collections.abc.Iterable[Global___Unsearchable] | None = ...,
         truncated: collections.abc.Iterable[builtins.int] | None = ...,
+        allowed: collections.abc.Iterable[Global___Allowed] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["generation", b"generation", "matches", b"matches", "sequence", b"sequence", "truncated", b"truncated", "unsearchable", b"unsearchable"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allowed", b"allowed", "generation", b"generation", "matches", b"matches", "sequence", b"sequence", "truncated", b"truncated", "unsearchable", b"unsearchable"]) -> None: ...
 
 Global___LookupResponse: typing_extensions.TypeAlias = LookupResponse
 
@@ -183,6 +189,33 @@ class Match(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["bank", b"bank", "distance", b"distance", "entry_id", b"entry_id", "hash", b"hash", "labels", b"labels", "query", b"query", "source", b"source"]) -> None: ...
 
 Global___Match: typing_extensions.TypeAlias = Match
+
+@typing.final
+class Allowed(google.protobuf.message.Message):
+    """The nearest entry of an allowlist that suppresses a query's matches."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: builtins.int
+    BANK_FIELD_NUMBER: builtins.int
+    ENTRY_ID_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    query: builtins.int
+    """Position of the hash in the request, from 0."""
+    bank: builtins.str
+    entry_id: builtins.str
+    source: builtins.str
+    def __init__(
+        self,
+        *,
+        query: builtins.int = ...,
+        bank: builtins.str = ...,
+        entry_id: builtins.str = ...,
+        source: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bank", b"bank", "entry_id", b"entry_id", "query", b"query", "source", b"source"]) -> None: ...
+
+Global___Allowed: typing_extensions.TypeAlias = Allowed
 
 @typing.final
 class Unsearchable(google.protobuf.message.Message):

@@ -9,7 +9,7 @@ import typer
 
 from nearhash_client import NearHashError, error_from_rpc
 from nearhash_index.errors import NearHashIndexError
-from nearhash_service.cli import banks, hashing, importing, lookups, publishing, serving, status
+from nearhash_service.cli import auditing, banks, entries, hashing, importing, lookups, publishing, serving, status
 from nearhash_service.cli.printing import errors
 
 __all__ = ["run"]
@@ -30,10 +30,14 @@ app.add_typer(banks.app, name="bank")
 app.command("import")(importing.import_list)
 app.command()(publishing.publish)
 app.command()(publishing.rollback)
+app.command()(publishing.release)
 app.command()(serving.serve)
 app.command()(lookups.lookup)
 app.command("hash")(hashing.hash_files)
 app.command()(status.status)
+app.command()(auditing.audit)
+for command in (entries.withdraw, entries.remove, entries.disable, entries.enable, entries.reinstate):
+    app.command(rich_help_panel="Single entries")(command)
 
 
 def run() -> None:

@@ -9,6 +9,7 @@ import typer
 from nearhash.v1 import banks_pb2, lookup_pb2
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HASH_TYPES
+from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import output, table
 from nearhash_service.messages import hash_type_number
@@ -28,15 +29,42 @@ def create(
         typer.Option(metavar="TYPE=R", help="Radius for a hash type, inclusive, in bits. Repeat for more types."),
     ] = None,
     label: Annotated[list[str] | None, typer.Option(help="Label of the bank. Repeat for more.")] = None,
+    allowlist: Annotated[
+        bool, typer.Option("--allowlist", help="A match in it suppresses the matches of other banks.")
+    ] = False,
 ) -> None:
     """Create an empty bank; with --data, also the data directory if there is none.
 
     Example: nearhash bank create take-it-down --radius phash64=6 --data data
     """
-    request = banks_pb2.CreateBankRequest(name=name, radii=map(_radius, radius or []), labels=label or [])
+    request = banks_pb2.CreateBankRequest(
+        name=name, radii=map(_radius, radius or []), labels=label or [], allowlist=allowlist, author=author("")
+    )
     with connection.banks() as banks:
         bank = banks.CreateBank(request).bank
     output.print(f"created bank {bank.name}")
+
+
+@app.command()
+@connected()
+def update(
+    connection: Connection,
+    name: Annotated[str, typer.Argument()],
+    radius: Annotated[
+        list[str] | None, typer.Option(metavar="TYPE=R", help="New radius for a hash type. Repeat for more types.")
+    ] = None,
+    enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether lookups search it.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
+) -> None:
+    """Change a bank's radii, or whether it is searched; in effect within a second.
+
+    Example: nearhash bank update take-it-down --radius phash64=8 --data data
+    """
+    request = banks_pb2.UpdateBankRequest(
+        name=name, radii=map(_radius, radius or []), enabled=enabled, author=author(reason)
+    )
+    with connection.banks() as banks:
+        output.print(bank_table([banks.UpdateBank(request).bank]))
 
 
 @app.command("list")
@@ -52,11 +80,15 @@ def list_banks(connection: Connection) -> None:
 
 def bank_table(banks: list[banks_pb2.Bank]) -> object:
     """Return a table of banks, for printing."""
-    made = table("bank", "entries", "enabled", "radii", "labels", right=("entries",))
+    made = table("bank", "entries", "state", "radii", "labels", right=("entries",))
     for bank in banks:
         radii = " ".join(f"{_type_name(item.hash_type)}={item.radius}" for item in bank.radii)
-        made.add_row(bank.name, f"{bank.entry_count:,}", "yes" if bank.enabled else "no", radii, ";".join(bank.labels))
+        made.add_row(bank.name, f"{bank.entry_count:,}", _state(bank), radii, ";".join(bank.labels))
     return made
+
+
+def _state(bank: banks_pb2.Bank) -> str:
+    return ("allowlist, " if bank.allowlist else "") + ("enabled" if bank.enabled else "disabled")
 
 
 def _radius(text: str) -> banks_pb2.Radius:

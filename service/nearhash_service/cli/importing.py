@@ -15,6 +15,8 @@ from nearhash.v1 import banks_pb2
 from nearhash_index.entries import Entry
 from nearhash_index.formats import check_file, read_entries
 from nearhash_index.hash_types import hash_type_named
+from nearhash_index.store.changes import Upsert
+from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import errors, output
 from nearhash_service.messages import change_message
@@ -55,7 +57,7 @@ def import_list(
         progress.update(task, total=check_file(file, default_type), description="importing")
         counts: Counter[str] = Counter()
         with connection.banks() as banks:
-            for request in _requests(bank, read_entries(file, default_type)):
+            for request in _requests(bank, file, read_entries(file, default_type)):
                 response = banks.ApplyChanges(request)
                 progress.advance(task, len(request.changes))
                 for outcome in ("added", "updated", "unchanged"):
@@ -64,6 +66,7 @@ def import_list(
     output.print(f"{file}: {told}")
 
 
-def _requests(bank: str, entries: Iterator[Entry]) -> Iterator[banks_pb2.ApplyChangesRequest]:
+def _requests(bank: str, file: Path, entries: Iterator[Entry]) -> Iterator[banks_pb2.ApplyChangesRequest]:
     while chunk := list(islice(entries, _CHANGES_PER_CALL)):
-        yield banks_pb2.ApplyChangesRequest(bank=bank, changes=map(change_message, chunk))
+        changes = [change_message(Upsert(entry)) for entry in chunk]
+        yield banks_pb2.ApplyChangesRequest(bank=bank, changes=changes, author=author(f"import {file.name}"))

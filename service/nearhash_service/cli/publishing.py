@@ -1,4 +1,4 @@
-"""nearhash publish, nearhash rollback."""
+"""nearhash publish, nearhash rollback, nearhash release."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from nearhash.v1 import banks_pb2
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import errors, output
 
-__all__ = ["publish", "rollback"]
+__all__ = ["publish", "release", "rollback"]
 
 
 @connected()
 def publish(connection: Connection) -> None:
-    """Build a generation from the banks, and serve it. Running servers follow within a second.
+    """Build a generation from the banks, and serve it.
+
+    Servers follow changes without it. It makes them cheap to search, and is needed after a large import.
 
     Example: nearhash publish --data data
     """
@@ -29,15 +31,26 @@ def rollback(
     connection: Connection,
     generation: Annotated[int, typer.Argument(help="Its number; without it, the one before the current.")] = 0,
 ) -> None:
-    """Serve an earlier generation again. Banks and entries stay as they are; the next publish brings them back.
+    """Serve an earlier generation again, as it was, until released. Banks and entries stay as they are.
 
-    A hash withdrawn since that generation matches again until then: remove it and publish instead where that matters.
+    What has been withdrawn or disabled since does not match, all the same.
 
     Example: nearhash rollback --data data
     """
     with connection.banks() as banks:
         response = banks.Rollback(banks_pb2.RollbackRequest(generation=generation))
     output.print(_told("rolled back to", response.generation))
+
+
+@connected()
+def release(connection: Connection) -> None:
+    """End a roll back: serve the newest generation again, with all changes since.
+
+    Example: nearhash release --data data
+    """
+    with connection.banks() as banks:
+        response = banks.Release(banks_pb2.ReleaseRequest())
+    output.print(_told("released; serving", response.generation))
 
 
 def _told(verb: str, generation: banks_pb2.Generation) -> str:

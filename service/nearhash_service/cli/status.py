@@ -37,22 +37,30 @@ def status(
 
 
 def _summary(now: banks_pb2.GetStatusResponse) -> str:
-    waiting = now.sequence - now.current.sequence
     lines = [
-        f"sequence {now.sequence:,}; " + (f"{waiting:,} changes wait for a publish" if waiting else "all published"),
+        f"sequence {now.sequence:,}; published up to {now.current.sequence:,}",
         f"process {now.worker.process_id} serves "
-        + (f"generation {now.worker.generation}" if now.worker.generation else "nothing yet"),
+        + (
+            f"generation {now.worker.generation} and {now.worker.delta_entry_count:,} entries added since, "
+            f"up to sequence {now.worker.sequence:,}"
+            if now.worker.generation
+            else "nothing yet"
+        ),
     ]
     if now.worker.reload_error:
         lines.append(f"a newer generation was refused: {now.worker.reload_error}")
     return "\n".join(lines)
 
 
+def _mark(generation: banks_pb2.Generation) -> str:
+    return " (pinned)" if generation.pinned else " (current)" if generation.current else ""
+
+
 def _generation_table(generations: object) -> object:
     made = table("generation", "published", "entries", "sequence", "MB", right=("entries", "sequence", "MB"))
     for generation in generations:  # type: ignore[attr-defined]
         made.add_row(
-            f"{generation.number}{' (current)' if generation.current else ''}",
+            f"{generation.number}{_mark(generation)}",
             local_time(generation.create_time),
             f"{generation.entry_count:,}",
             f"{generation.sequence:,}",

@@ -1,0 +1,15 @@
+"""Who runs the command, for the audit log."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+
+from nearhash.v1 import banks_pb2
+
+__all__ = ["author"]
+
+
+def author(reason: str) -> banks_pb2.Author:
+    """Return the user at this machine, with a reason."""
+    return banks_pb2.Author(actor=f"{getpass.getuser()}@{socket.gethostname()}", reason=reason)

@@ -1,0 +1,130 @@
+"""What a worker answers from, and how it follows changes while calls go on.
+
+The view, a generation and the delta to now, is one immutable object behind one reference. A call takes the reference
+once and keeps its view until it has answered; an exchange is one assignment. The old generation's memory map closes
+with its last call.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import numpy as np
+
+from nearhash_index.errors import NearHashIndexError, NotPublished
+from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.store import Current, DataDirectory, Generation, Registry
+from nearhash_index.store.delta import DeltaFollower
+from nearhash_index.view import View
+
+__all__ = ["ServedView"]
+
+_log = logging.getLogger(__name__)
+
+
+class ServedView:
+    """Follows CURRENT of a data directory, and the registry's change log."""
+
+    def __init__(self, directory: DataDirectory, registry: Registry) -> None:
+        self._directory = directory
+        self._registry = registry
+        self._view: View | None = None
+        self._follower: DeltaFollower | None = None
+        self._served: Current | None = None
+        self._refused: Current | None = None
+        self._error: NearHashIndexError | None = None
+
+    def get(self) -> View:
+        """Return what to answer from.
+
+        Raises
+        ------
+        NotPublished
+            If nothing is published yet.
+        NearHashIndexError
+            If the only generation there is was refused: why.
+        """
+        if self._view is not None:
+            return self._view
+        raise self._error or NotPublished("nothing is published yet; publish first")
+
+    def error(self) -> str:
+        """Return why a newer generation is not served; empty if none was refused."""
+        return "" if self._error is None else str(self._error)
+
+    def refresh(self) -> bool:
+        """Serve what CURRENT names, verified and warmed, and the changes since. To be called by one thread.
+
+        A generation that is refused is reported and not tried again; the one served so far stays.
+
+        Returns
+        -------
+        bool
+            Whether there is something to answer from.
+        """
+        try:
+            current = self._directory.current()
+            if current == self._served:
+                self._error = None
+                self._follow_changes()
+            elif current != self._refused:
+                self._exchange(current)
+        except NotPublished:
+            pass
+        except NearHashIndexError as error:
+            self._report(error)
+            self._follow_changes()
+        return self._view is not None
+
+    def follow(self, stop: threading.Event, interval_s: float) -> None:
+        """Refresh until told to stop."""
+        while not stop.wait(interval_s):
+            try:
+                self.refresh()
+            except Exception:  # noqa: BLE001 - the thread must go on: without it the worker would never change again
+                _log.exception("The reload failed for a reason that nobody foresaw")
+
+    def _exchange(self, current: Current) -> None:
+        started_s = time.perf_counter()
+        try:
+            generation = Generation.open(self._directory.generation_path(current.number))
+        except NearHashIndexError:
+            self._refused = current
+            raise
+        _warm(generation)
+        follower = DeltaFollower(generation, pinned=current.pinned)
+        with self._registry.snapshot() as snapshot:
+            delta = follower.read(snapshot, time.time())
+        assert delta is not None  # noqa: S101 - the first one always is
+        self._view, self._follower = View(generation, delta), follower
+        self._served, self._refused, self._error = current, None, None
+        _log.info(
+            "serving generation %d, sequence %d, %d entries, opened in %.3f s",
+            current.number,
+            delta.sequence,
+            generation.manifest.entry_count,
+            time.perf_counter() - started_s,
+        )
+
+    def _follow_changes(self) -> None:
+        if self._view is None or self._follower is None:
+            return
+        with self._registry.snapshot() as snapshot:
+            delta = self._follower.read(snapshot, time.time())
+        if delta is not None:
+            self._view = View(self._view.generation, delta)
+
+    def _report(self, error: NearHashIndexError) -> None:
+        if str(error) != self.error():
+            _log.error("a newer generation is not served: %s", error)
+        self._error = error
+
+
+def _warm(generation: Generation) -> None:
+    """Search each segment once at every radius that its banks use, so that no caller waits for a kernel to load."""
+    for name, segment in generation.segments.items():
+        query = np.zeros((1, HASH_TYPES[name].words), dtype=np.uint64)
+        for radius in {bank.radii[name] for bank in generation.manifest.banks}:
+            segment.index.search(query, radius)
