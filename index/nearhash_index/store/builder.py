@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import lmdb
-import numpy as np
 from numpy.typing import NDArray
 
-from nearhash_index.codes import codes_from_bytes
-from nearhash_index.entries import Bank
 from nearhash_index.errors import CorruptData, NearHashIndexError, NotPublished, Pinned, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
+from nearhash_index.store.columns import Columns
 from nearhash_index.store.data_directory import Current, DataDirectory
 from nearhash_index.store.files import fsync_path
 from nearhash_index.store.generation import DATA_FILE, MANIFEST_FILE, Generation, Manifest, file_checksum
 from nearhash_index.store.mapped_arrays import write_arrays
 from nearhash_index.store.registry import Registry
-from nearhash_index.store.snapshot import RegistrySnapshot
 
 __all__ = ["KEPT_GENERATIONS", "publish"]
 
@@ -82,15 +79,16 @@ def _build(directory: DataDirectory, registry: Registry) -> Manifest:
     number = 1 + max(directory.generation_numbers(), default=0)
     with directory.staging(number) as folder:
         with registry.snapshot() as snapshot:
-            columns = _Columns(snapshot)
-        specs = write_arrays(folder, columns.arrays())
+            columns = Columns(snapshot)
+        hash_counts = columns.hash_counts()
+        specs = write_arrays(folder, _arrays(columns))
         data = folder / DATA_FILE
         manifest = Manifest(
             number=number,
             sequence=columns.sequence,
             create_time=datetime.now(UTC).replace(microsecond=0),
-            entry_count=len(columns.id_end),
-            hash_counts={name: len(rows) for name, rows in columns.hash_entries.items()},
+            entry_count=columns.entry_count,
+            hash_counts=hash_counts,
             banks=columns.banks,
             sources=tuple(columns.sources),
             label_sets=tuple(columns.label_sets),
@@ -104,6 +102,18 @@ def _build(directory: DataDirectory, registry: Registry) -> Manifest:
         _verify(folder, manifest)
         directory.accept(folder, number)
     return manifest
+
+
+def _arrays(columns: Columns) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield each array of the generation with its name, made as it is asked for."""
+    yield from columns.entry_arrays()
+    for name in columns.hash_counts():
+        codes, entry = columns.codes(HASH_TYPES[name])
+        yield f"{name}/entry", entry
+        index = Index.build(codes)
+        del codes
+        for part, array in index.arrays().items():
+            yield f"{name}/index/{part}", array
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:
@@ -124,51 +134,3 @@ def _retire(directory: DataDirectory, registry: Registry) -> None:
         if number not in kept:
             directory.remove_generation(number)
     registry.forget_changes(min(Manifest.read(directory.generation_path(number)).sequence for number in kept))
-
-
-class _Columns:
-    """The registry's entries as columns, in the order of a generation."""
-
-    def __init__(self, snapshot: RegistrySnapshot) -> None:
-        self.sequence = snapshot.sequence
-        self.banks: tuple[Bank, ...] = tuple(snapshot.banks)
-        self.sources: dict[str, int] = {}
-        self.label_sets: dict[tuple[str, ...], int] = {}
-        self.bank: list[int] = []
-        self.source: list[int] = []
-        self.labels: list[int] = []
-        self.ids = bytearray()
-        self.id_end: list[int] = []
-        self.hashes: dict[str, bytearray] = {}
-        self.hash_entries: dict[str, list[int]] = {}
-        for position, bank in enumerate(self.banks):
-            self._append_bank(position, snapshot, bank.name)
-
-    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield each array with its name, as `Generation` documents them."""
-        yield "entries/bank", np.array(self.bank, dtype=np.uint32)
-        yield "entries/source", np.array(self.source, dtype=np.uint32)
-        yield "entries/labels", np.array(self.labels, dtype=np.uint32)
-        yield "entries/id_end", np.array(self.id_end, dtype=np.uint64)
-        yield "entries/ids", np.frombuffer(self.ids, dtype=np.uint8)
-        for name, rows in self.hash_entries.items():
-            yield f"{name}/entry", np.array(rows, dtype=np.uint32)
-            index = Index.build(codes_from_bytes(memoryview(self.hashes[name]), HASH_TYPES[name]))
-            for part, array in index.arrays().items():
-                yield f"{name}/index/{part}", array
-
-    def _append_bank(self, position: int, snapshot: RegistrySnapshot, name: str) -> None:
-        for stored in snapshot.entries(name):
-            if not stored.may_match():
-                continue
-            entry = stored.entry
-            row = len(self.bank)
-            self.bank.append(position)
-            self.source.append(self.sources.setdefault(entry.key.source, len(self.sources)))
-            self.labels.append(self.label_sets.setdefault(entry.labels, len(self.label_sets)))
-            self.ids += entry.key.entry_id.encode()
-            self.id_end.append(len(self.ids))
-            for item in entry.hashes:
-                type_name = item.hash_type.name
-                self.hashes.setdefault(type_name, bytearray()).extend(item.value)
-                self.hash_entries.setdefault(type_name, []).append(row)
