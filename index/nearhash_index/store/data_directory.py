@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, StoreBusy, UnknownName
-from nearhash_index.store.files import fsync_path, replace_file
+from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, StorageFailed, StoreBusy, UnknownName
+from nearhash_index.store.files import fsync_path, replace_file, temporary_name
 from nearhash_index.store.sealed_json import read_sealed, seal
 
 __all__ = ["DataDirectory"]
@@ -51,10 +51,19 @@ class DataDirectory:
         ------
         NotADataDirectory
             If the path holds something else; it is left as it is.
+        StorageFailed
+            If the disk refuses.
         """
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not any(path.iterdir()):
-            replace_file(path / "FORMAT", seal(_MAGIC, _VERSION, {}))
+        description = path / "FORMAT"
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The temporary file is what a killed process left, or another one is making.
+            if all(entry == temporary_name(description) for entry in path.iterdir()):
+                replace_file(description, seal(_MAGIC, _VERSION, {}))
+        except (FileExistsError, NotADirectoryError):
+            raise NotADataDirectory(f"{path} is not a directory") from None
+        except OSError as error:
+            raise StorageFailed(f"no data directory can be made at {path}: {error}") from None
         return cls(path)
 
     @property
@@ -90,12 +99,12 @@ class DataDirectory:
             If CURRENT is unreadable.
         """
         try:
-            text = (self.path / "CURRENT").read_text(encoding="ascii").strip()
-            return int(text)
+            content = (self.path / "CURRENT").read_bytes()
         except FileNotFoundError:
             raise NotPublished("nothing is published yet; publish first") from None
-        except ValueError:
-            raise CorruptData(f"{self.path / 'CURRENT'} does not hold a generation's number") from None
+        if not content.strip().isdigit():
+            raise CorruptData(f"{self.path / 'CURRENT'} does not hold a generation's number")
+        return int(content)
 
     def set_current(self, number: int) -> None:
         """Make an existing generation the one to serve. Servers follow within a second.

@@ -32,7 +32,7 @@ def read_sealed(path: Path, magic: str, version: int) -> dict[str, Any]:
     Raises
     ------
     NotADataDirectory
-        If the file is missing, is no JSON object, or carries another magic.
+        If the file is missing, no file, no JSON object, or carries another magic.
     WrongVersion
         If it is of another version.
     CorruptData
@@ -40,8 +40,10 @@ def read_sealed(path: Path, magic: str, version: int) -> dict[str, Any]:
     """
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise NotADataDirectory(f"{path} is missing, so {path.parent} is not a {magic}") from None
+    except IsADirectoryError:
+        raise NotADataDirectory(f"{path} is not a file, so {path.parent} is not a {magic}") from None
     try:
         content = json.loads(raw)
     except ValueError:
