@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc
+from nearhash_index.entries import check_name
 from nearhash_index.errors import InvalidInput, NearHashIndexError, StorageFailed, UnknownName
 from nearhash_index.store import Current, DataDirectory, Generation, Registry, publish
 from nearhash_index.store.generation import Manifest
@@ -63,7 +64,9 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         """Change a bank."""
         enabled = request.enabled if request.HasField("enabled") else None
         author = author_of(request.author, context.peer())
-        bank = self._registry.update_bank(request.name, radii_of(request.radii), enabled, author=author)
+        bank = self._registry.update_bank(
+            check_name(request.name, "name"), radii_of(request.radii), enabled, author=author
+        )
         return banks_pb2.UpdateBankResponse(bank=bank_message(bank))
 
     def ListBanks(  # noqa: N802

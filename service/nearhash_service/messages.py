@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from nearhash.v1 import banks_pb2, lookup_pb2
 from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import InvalidInput
-from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius
 from nearhash_index.store import Current
 from nearhash_index.store.audit import AuditRecord
 from nearhash_index.store.changes import (
@@ -55,19 +55,21 @@ def hash_type_number(name: str) -> lookup_pb2.HashType.ValueType:
 
 
 def radii_of(radii: Iterable[banks_pb2.Radius]) -> dict[str, int]:
-    """Return radii by the name of their type; raise InvalidInput if a type is wrong or named twice."""
+    """Return radii by the name of their type; raise InvalidInput if one is wrong or a type is named twice."""
     found: dict[str, int] = {}
     for i, item in enumerate(radii):
-        name = hash_type_of(item.hash_type, f"radii[{i}].hash_type").name
-        if name in found:
-            raise InvalidInput(f"radii[{i}].hash_type", f"{name} is named twice; name each hash type once")
-        found[name] = item.radius
+        hash_type = hash_type_of(item.hash_type, f"radii[{i}].hash_type")
+        if hash_type.name in found:
+            raise InvalidInput(f"radii[{i}].hash_type", f"{hash_type.name} is named twice; name each hash type once")
+        found[hash_type.name] = check_radius(hash_type, item.radius, f"radii[{i}].radius")
     return found
 
 
 def radii_messages(radii: dict[str, int]) -> list[banks_pb2.Radius]:
-    """Return messages for radii by the name of their type."""
-    return [banks_pb2.Radius(hash_type=hash_type_number(name), radius=radius) for name, radius in radii.items()]
+    """Return messages for radii by the name of their type, in the order of the types' numbers."""
+    return [
+        banks_pb2.Radius(hash_type=hash_type_number(name), radius=radii[name]) for name in HASH_TYPES if name in radii
+    ]
 
 
 def bank_message(bank: Bank) -> banks_pb2.Bank:

@@ -29,7 +29,8 @@ _CODES: dict[type[errors.NearHashIndexError], int] = {
     errors.WrongVersion: code_pb2.DATA_LOSS,
     errors.CorruptData: code_pb2.DATA_LOSS,
 }
-_MAX_MESSAGE_CHARACTERS = 2000
+_MAX_MESSAGE_BYTES = 1000
+"""gRPC sends a message up to three times, partly in three bytes for one, and clients accept 8 KB of it in all."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,12 +69,14 @@ def _answering_errors(method: Callable[[Any, grpc.ServicerContext], Any]) -> Cal
 
 
 def _status(error: errors.NearHashIndexError) -> status_pb2.Status:
-    status = status_pb2.Status(code=_CODES[type(error)], message=str(error)[:_MAX_MESSAGE_CHARACTERS])
+    status = status_pb2.Status(code=_CODES[type(error)], message=_cut(str(error)))
     if isinstance(error, errors.InvalidInput):
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field, description=error.problem[:_MAX_MESSAGE_CHARACTERS]
-        )
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=_cut(error.problem))
         detail = any_pb2.Any()
         detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
         status.details.append(detail)
     return status
+
+
+def _cut(text: str) -> str:
+    return text.encode(errors="replace")[:_MAX_MESSAGE_BYTES].decode(errors="ignore")

@@ -19,15 +19,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, StoreBusy, UnknownName
-from nearhash_index.store.files import fsync_path, replace_file
+from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, StorageFailed, StoreBusy, UnknownName
+from nearhash_index.store.files import fsync_path, replace_file, temporary_name
 from nearhash_index.store.sealed_json import read_sealed, seal
 
 __all__ = ["Current", "DataDirectory"]
 
 _MAGIC = "nearhash data directory"
 _VERSION = 1
-_PINNED = "pinned"
+_PINNED = b"pinned"
 
 
 class Current(NamedTuple):
@@ -67,10 +67,19 @@ class DataDirectory:
         ------
         NotADataDirectory
             If the path holds something else; it is left as it is.
+        StorageFailed
+            If the disk refuses.
         """
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not any(path.iterdir()):
-            replace_file(path / "FORMAT", seal(_MAGIC, _VERSION, {}))
+        description = path / "FORMAT"
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # The temporary file is what a killed process left, or another one is making.
+            if all(entry == temporary_name(description) for entry in path.iterdir()):
+                replace_file(description, seal(_MAGIC, _VERSION, {}))
+        except (FileExistsError, NotADirectoryError):
+            raise NotADataDirectory(f"{path} is not a directory") from None
+        except OSError as error:
+            raise StorageFailed(f"no data directory can be made at {path}: {error}") from None
         return cls(path)
 
     @property
@@ -106,14 +115,13 @@ class DataDirectory:
             If CURRENT is unreadable.
         """
         try:
-            number, _, mark = (self.path / "CURRENT").read_text(encoding="ascii").strip().partition(" ")
-            if mark not in ("", _PINNED):
-                raise ValueError
-            return Current(int(number), mark == _PINNED)
+            content = (self.path / "CURRENT").read_bytes()
         except FileNotFoundError:
             raise NotPublished("nothing is published yet; publish first") from None
-        except ValueError:
-            raise CorruptData(f"{self.path / 'CURRENT'} does not hold a generation's number") from None
+        number, _, mark = content.strip().partition(b" ")
+        if not number.isdigit() or mark not in (b"", _PINNED):
+            raise CorruptData(f"{self.path / 'CURRENT'} does not hold a generation's number")
+        return Current(int(number), mark == _PINNED)
 
     def set_current(self, current: Current) -> None:
         """Choose an existing generation to serve. Servers follow within a second.
@@ -124,8 +132,8 @@ class DataDirectory:
             If there is no such generation.
         """
         self.existing_generation_path(current.number)
-        text = f"{current.number:06} {_PINNED}" if current.pinned else f"{current.number:06}"
-        replace_file(self.path / "CURRENT", f"{text}\n".encode())
+        mark = b" " + _PINNED if current.pinned else b""
+        replace_file(self.path / "CURRENT", b"%06d%b\n" % (current.number, mark))
 
     @contextmanager
     def publish_lock(self) -> Iterator[None]:

@@ -28,7 +28,8 @@ _PAGE_BYTES = 4096
 _PROBE = b"\0probe"
 
 _opening = Lock()
-_live: WeakValueDictionary[Path, _Environment] = WeakValueDictionary()
+_live: WeakValueDictionary[tuple[int, int], _Environment] = WeakValueDictionary()
+"""By device and inode: a path may be written in several ways, and come to name another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +99,18 @@ def map_arrays(folder: Path, specs: Mapping[str, ArraySpec]) -> dict[str, NDArra
 def _environment(folder: Path) -> _Environment:
     """Return the environment at `folder`, which LMDB opens only once per process."""
     with _opening:
-        environment = _live.get(folder)
+        file = (folder / "data.mdb").stat()
+        identity = file.st_dev, file.st_ino
+        environment = _live.get(identity)
         if environment is None:
-            environment = _live[folder] = _Environment(folder)
+            environment = _live[identity] = _Environment(folder, file.st_size)
         return environment
 
 
 class _Environment:
     """An open environment and the transaction in which its values are valid."""
 
-    def __init__(self, folder: Path) -> None:
-        size_bytes = (folder / "data.mdb").stat().st_size
+    def __init__(self, folder: Path, size_bytes: int) -> None:
         env: Any = lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False, map_size=size_bytes)
         self._txn = env.begin(buffers=True)
 

@@ -180,8 +180,8 @@ class Registry:
     def forget_changes(self, up_to: int) -> None:
         """Shorten the change log: drop what came up to that sequence, inclusive. The last change always stays."""
         with self._writing() as txn, txn.cursor(db=self._changes) as cursor:
-            last = pack_sequence(min(up_to, self._last_sequence(txn) - 1))
-            while cursor.first() and cursor.key() <= last:
+            end = pack_sequence(min(up_to + 1, self._last_sequence(txn)))
+            while cursor.first() and cursor.key() < end:
                 cursor.delete()
 
     def _put_entries(self, txn: Any, known: dict[bytes, bytes], changed: dict[bytes, bytes | None]) -> None:

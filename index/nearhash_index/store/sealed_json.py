@@ -32,16 +32,18 @@ def read_sealed(path: Path, magic: str, version: int) -> dict[str, Any]:
     Raises
     ------
     NotADataDirectory
-        If the file is missing, is no JSON object, or carries another magic.
+        If the file is missing, no file, no JSON object, or carries another magic.
     WrongVersion
         If it is of another version.
     CorruptData
-        If the checksum does not fit.
+        If it differs by a bit from what was written.
     """
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise NotADataDirectory(f"{path} is missing, so {path.parent} is not a {magic}") from None
+    except IsADirectoryError:
+        raise NotADataDirectory(f"{path} is not a file, so {path.parent} is not a {magic}") from None
     try:
         content = json.loads(raw)
     except ValueError:
@@ -54,8 +56,9 @@ def read_sealed(path: Path, magic: str, version: int) -> dict[str, Any]:
         raise WrongVersion(
             f"{path} is of version {content.get('version')}; this release reads version {version} of a {magic}"
         )
-    checksum = content.pop(_CHECKSUM, None)
-    if checksum != _checksum(content):
+    content.pop(_CHECKSUM, None)
+    # Written again, it must be the same to the byte: JSON could say the same in other ways.
+    if raw != seal(magic, version, content):
         raise CorruptData(f"{path} is damaged: its checksum does not fit its content")
     return content
 

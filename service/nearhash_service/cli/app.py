@@ -10,7 +10,7 @@ import typer
 from nearhash_client import NearHashError, error_from_rpc
 from nearhash_index.errors import NearHashIndexError
 from nearhash_service.cli import auditing, banks, entries, hashing, importing, lookups, publishing, serving, status
-from nearhash_service.cli.printing import errors
+from nearhash_service.cli.printing import print_error
 
 __all__ = ["run"]
 
@@ -51,5 +51,5 @@ def run() -> None:
 
 
 def _fail(error: Exception) -> None:
-    errors.print(f"[bold red]error:[/] {errors.render_str(str(error), markup=False)}", soft_wrap=True)
+    print_error(error)
     sys.exit(1)

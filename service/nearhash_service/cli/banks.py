@@ -8,7 +8,7 @@ import typer
 
 from nearhash.v1 import banks_pb2, lookup_pb2
 from nearhash_index.errors import InvalidInput
-from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.hash_types import HASH_TYPES, check_radius
 from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import output, table
@@ -96,7 +96,8 @@ def _radius(text: str) -> banks_pb2.Radius:
     if name not in HASH_TYPES or not equals or not number.isdecimal():
         types = ", ".join(HASH_TYPES)
         raise InvalidInput("--radius", f"{text!r}; write TYPE=R, such as phash64=8; types are {types}")
-    return banks_pb2.Radius(hash_type=hash_type_number(name), radius=int(number))
+    radius = check_radius(HASH_TYPES[name], int(number), f"--radius {text}")
+    return banks_pb2.Radius(hash_type=hash_type_number(name), radius=radius)
 
 
 def _type_name(number: lookup_pb2.HashType.ValueType) -> str:

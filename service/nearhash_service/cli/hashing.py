@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearhash_client.errors import NearHashError
-from nearhash_service.cli.printing import errors, output, table
+from nearhash_service.cli.printing import output, print_error, table
 
 if TYPE_CHECKING:
     from nearhash_client.hashing import ComputedHash
@@ -37,7 +37,7 @@ def hash_files(
         try:
             computed = compute(file, tuple(hash_type or PHOTO_TYPES))
         except (NearHashError, OSError) as error:
-            errors.print(f"error: {error}", markup=False, soft_wrap=True)
+            print_error(error)
             failed = True
             continue
         for item in computed:

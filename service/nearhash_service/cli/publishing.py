@@ -29,7 +29,9 @@ def publish(connection: Connection) -> None:
 @connected()
 def rollback(
     connection: Connection,
-    generation: Annotated[int, typer.Argument(help="Its number; without it, the one before the current.")] = 0,
+    generation: Annotated[
+        int, typer.Argument(min=0, max=2**63 - 1, help="Its number; without it, the one before the current.")
+    ] = 0,
 ) -> None:
     """Serve an earlier generation again, as it was, until released. Banks and entries stay as they are.
 

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import gc
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nearhash_index.codes import codes_from_bytes
+from nearhash_index.entries import Entry
+from nearhash_index.errors import CorruptData, NotADataDirectory, WrongVersion
+from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.store import DataDirectory, Generation, Registry, publish
+from nearhash_index.store.sealed_json import read_sealed, seal
+
+from ..samples import MD5, PDQ256, PHASH64, entry, random_entries, random_hash
+from . import children
+
+MAGIC = "nearhash generation"
+RNG = np.random.default_rng(1)
+FIRST, SECOND, WIDE, DIGEST = (random_hash(RNG, t) for t in (PHASH64, PHASH64, PDQ256, MD5))
+# In the order of a generation.
+ENTRIES = {
+    "Alpha": [entry("7", SECOND, WIDE, source="ncmec", labels=("a", "b")), entry("\N{SNOWMAN}", FIRST, SECOND)],
+    "empty": [],
+    "omega": [entry("7", DIGEST, source="local", labels=("caf\N{LATIN SMALL LETTER E WITH ACUTE}",)), entry("8", WIDE)],
+}
+
+
+def published(path: Path, banks: dict[str, list[Entry]]) -> Path:
+    """Add banks with their entries, publish, and return the generation's folder."""
+    directory = DataDirectory(path)
+    with Registry(directory) as registry:
+        for name, entries in banks.items():
+            registry.create_bank(name, {})
+            registry.apply(name, entries)
+    return directory.generation_path(publish(path).number)
+
+
+def arrays_of(generation: Generation) -> dict[str, NDArray[Any]]:
+    arrays = {name: getattr(generation.entries, name) for name in ("bank", "source", "labels", "id_end", "ids")}
+    for name, segment in generation.segments.items():
+        arrays[f"{name}/entry"] = segment.entry
+        for part, array in segment.index.arrays().items():
+            arrays[f"{name}/{part}"] = array
+    return arrays
+
+
+def entries_of(generation: Generation) -> dict[str, list[Entry]]:
+    """Read everything back through what a lookup uses: an exact search for each hash that was put in."""
+    manifest, table = generation.manifest, generation.entries
+    found: dict[str, list[Entry]] = {bank.name: [] for bank in manifest.banks}
+    known = {item for entries in ENTRIES.values() for each in entries for item in each.hashes}
+    for row, bank in enumerate(table.bank):
+        hashes: list[tuple[str, int, Any]] = []
+        for item in known:
+            segment = generation.segments.get(item.hash_type.name)
+            if segment:
+                matches = segment.index.search(codes_from_bytes(item.value, item.hash_type), 0)
+                hashes += [(item.hash_type.name, int(r), item) for r in matches.row if segment.entry[r] == row]
+        order = list(HASH_TYPES)
+        hashes.sort(key=lambda each: (order.index(each[0]), each[1]))
+        found[manifest.banks[bank].name].append(
+            entry(
+                table.entry_id(row),
+                *(item for *_, item in hashes),
+                source=manifest.sources[table.source[row]],
+                labels=manifest.label_sets[table.labels[row]],
+            )
+        )
+    return found
+
+
+def mapped_ranges(file: Path) -> list[tuple[int, int]]:
+    """Return where this process maps a file, whatever its name was."""
+    inode = file.stat().st_ino if file.exists() else None
+    ranges = []
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        addresses, _, _, _, found, *name = line.split(maxsplit=5)
+        if (int(found) == inode) if inode else name and name[0] == f"{file} (deleted)":
+            start, end = (int(text, 16) for text in addresses.split("-"))
+            ranges.append((start, end))
+    return ranges
+
+
+def test_what_was_published_is_what_is_opened(path: Path) -> None:
+    generation = Generation.open(published(path, ENTRIES))
+    assert entries_of(generation) == ENTRIES
+    manifest = generation.manifest
+    assert (manifest.number, manifest.sequence, manifest.entry_count) == (1, 7, 4)
+    assert manifest.hash_counts == {"phash64": 3, "pdq256": 2, "md5": 1}
+    assert [(bank.name, bank.entry_count) for bank in manifest.banks] == [("Alpha", 2), ("empty", 0), ("omega", 2)]
+    assert {name: len(segment.index) for name, segment in generation.segments.items()} == manifest.hash_counts
+
+
+def test_an_empty_registry_can_be_published(path: Path) -> None:
+    generation = Generation.open(published(path, {}))
+    assert (generation.manifest.number, generation.manifest.sequence, generation.manifest.entry_count) == (1, 0, 0)
+    assert (generation.manifest.banks, generation.segments) == ((), {})
+    assert all(array.shape == (0,) for array in arrays_of(generation).values())
+
+
+def test_a_bank_without_entries_can_be_published(path: Path) -> None:
+    generation = Generation.open(published(path, {"bank": []}))
+    assert [(bank.name, bank.entry_count) for bank in generation.manifest.banks] == [("bank", 0)]
+    assert generation.segments == {}
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 2000])
+def test_arrays_are_aligned_read_only_and_lie_in_the_mapped_file(path: Path, count: int) -> None:
+    folder = published(path, {"bank": random_entries(count)})
+    generation = Generation.open(folder)
+    ranges = mapped_ranges(folder / "data.mdb")
+    assert len(ranges) == 1
+    for name, array in arrays_of(generation).items():
+        address = array.ctypes.data
+        assert address % 64 == 0, name
+        assert any(start <= address and address + array.nbytes <= end for start, end in ranges), name
+        assert not array.flags.writeable, name
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+        with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
+            array.flags.writeable = True
+
+
+def test_a_view_outlives_the_generation_and_its_folder(path: Path) -> None:
+    folder = published(path, {"bank": random_entries(5000)})
+    generation = Generation.open(folder)
+    view = generation.segments["phash64"].index.arrays()["planes"][:, 10:-10]
+    expected = view.copy()
+    shutil.rmtree(folder)
+    del generation
+    gc.collect()
+    # Whatever takes memory now would be seen through a view that is not held.
+    filled = [np.full((4, 5000), 0xDEAD, dtype=np.uint16) for _ in range(50)]
+    np.testing.assert_array_equal(view, expected)
+    assert len(mapped_ranges(folder / "data.mdb")) == 1
+    del view, filled
+    gc.collect()
+    assert mapped_ranges(folder / "data.mdb") == []
+
+
+def test_opening_twice_in_a_process_maps_the_file_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = published(path, ENTRIES)
+    monkeypatch.chdir(path)
+    (path / "link").symlink_to(folder)
+    paths = (folder, folder, Path(os.path.relpath(folder)), path / "link")
+    generations = [Generation.open(each) for each in paths]
+    assert [entries_of(generation) for generation in generations] == [ENTRIES] * 4
+    assert len(mapped_ranges(folder / "data.mdb")) == 1
+    del generations
+    gc.collect()
+    assert mapped_ranges(folder / "data.mdb") == []
+    assert entries_of(Generation.open(folder)) == ENTRIES
+
+
+def test_opening_many_times_leaves_no_descriptors(path: Path) -> None:
+    folder = published(path, ENTRIES)
+    before = os.listdir("/proc/self/fd")
+    for _ in range(50):
+        Generation.open(folder)
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_another_generation_at_the_same_path_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None:
+    old, new = (
+        published(DataDirectory.create(tmp_path / name).path, {"bank": random_entries(100, seed)})
+        for seed, name in enumerate(("old", "new"))
+    )
+    held = Generation.open(old)
+    shutil.rmtree(old)
+    new.rename(old)
+    expected = codes_from_bytes(b"".join(e.hashes[0].value for e in random_entries(100, seed=1)), PHASH64)
+    matches = Generation.open(old).segments["phash64"].index.search(expected, 0)
+    assert matches.row.tolist() == list(range(100))
+    assert len(held.segments["phash64"].index.search(expected, 0)) == 0
+
+
+# Files that cannot be opened: three distinct errors.
+
+
+@pytest.fixture
+def folder(path: Path) -> Path:
+    return published(path, ENTRIES)
+
+
+def test_a_folder_without_a_manifest_is_no_generation(folder: Path) -> None:
+    (folder / "MANIFEST.json").unlink()
+    with pytest.raises(NotADataDirectory, match=re.escape(f"{folder}/MANIFEST.json is missing, so {folder} is not a")):
+        Generation.open(folder)
+
+
+def test_a_file_is_no_generation(folder: Path) -> None:
+    with pytest.raises(NotADataDirectory, match=r"MANIFEST.json is missing"):
+        Generation.open(folder / "data.mdb")
+
+
+def test_the_manifest_of_something_else_is_no_generation(folder: Path) -> None:
+    (folder / "MANIFEST.json").write_bytes(seal("nearhash data directory", 1, {}))
+    with pytest.raises(NotADataDirectory, match=f"MANIFEST.json is not the description of a {MAGIC}"):
+        Generation.open(folder)
+
+
+def test_another_version_is_told(folder: Path) -> None:
+    content = read_sealed(folder / "MANIFEST.json", MAGIC, 1)
+    (folder / "MANIFEST.json").write_bytes(seal(MAGIC, 2, {k: content[k] for k in content.keys() - {"version"}}))
+    with pytest.raises(WrongVersion, match="is of version 2; this release reads version 1 of a nearhash generation"):
+        Generation.open(folder)
+
+
+def test_a_changed_manifest_is_corrupt(folder: Path) -> None:
+    manifest = folder / "MANIFEST.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"entry_count": 4', b'"entry_count": 5'))
+    with pytest.raises(CorruptData, match=r"MANIFEST.json is damaged: its checksum does not fit"):
+        Generation.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data.unlink(), "data.mdb is missing"),
+        (lambda data: data.write_bytes(b""), r"data.mdb has 0 bytes instead of \d+"),
+        (lambda data: data.write_bytes(data.read_bytes() + b"\0"), r"data.mdb has \d+ bytes instead of \d+"),
+        (lambda data: data.write_bytes(bytes(data.stat().st_size)), "data.mdb is damaged: its checksum"),
+    ],
+    ids=["missing", "empty", "longer", "zeros"],
+)
+def test_a_changed_data_file_is_corrupt(folder: Path, damage: Any, message: str) -> None:
+    damage(folder / "data.mdb")
+    with pytest.raises(CorruptData, match=message):
+        Generation.open(folder)
+
+
+def test_every_bit_of_the_manifest_counts(folder: Path) -> None:
+    manifest = folder / "MANIFEST.json"
+    content = manifest.read_bytes()
+    assert b"\\u00e9" in content
+    for bit in range(len(content) * 8):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        manifest.write_bytes(damaged)
+        with pytest.raises((NotADataDirectory, WrongVersion, CorruptData)):
+            read_sealed(manifest, MAGIC, 1)
+
+
+@pytest.mark.parametrize("rounds", [100, pytest.param(2000, marks=pytest.mark.long)])
+def test_random_damage_is_refused_and_crashes_nothing(path: Path, rounds: int) -> None:
+    folder = published(path, {"bank": random_entries(2000)})
+    # In a process of its own: a crash would be its end, not that of the tests.
+    *damages, repaired = children.run("open_damaged", folder, rounds, rounds)
+    assert len(damages) == rounds
+    refusals = {"NotADataDirectory", "WrongVersion", "CorruptData"}
+    assert [damage for damage in damages if damage.split()[-1] not in refusals] == []
+    assert {damage.split()[0] for damage in damages} == {"MANIFEST.json", "data.mdb"}
+    assert repaired == "repaired opened 1"

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearhash_index.entries import Bank, Entry, EntryKey, Hash, check_entry
+from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_index.store.records import (
+    decode_bank,
+    decode_entry,
+    encode_bank,
+    encode_entry_value,
+    encode_key,
+    pack_number,
+    pack_sequence,
+)
+
+from ..samples import random_hash
+
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
+TEXT = st.characters(exclude_categories=["Cc", "Cs"])
+KEYS = st.builds(EntryKey, st.text(TEXT, min_size=1, max_size=60), NAMES)
+LABELS = st.lists(
+    st.text(TEXT, min_size=1, max_size=64).filter(lambda label: ";" not in label), max_size=4, unique=True
+)
+
+
+def hashes_of(hash_type: HashType) -> st.SearchStrategy[Hash]:
+    values = st.binary(min_size=hash_type.size_bytes, max_size=hash_type.size_bytes)
+    return st.builds(Hash, st.just(hash_type), values)
+
+
+HASHES = st.sampled_from(list(HASH_TYPES.values())).flatmap(hashes_of)
+ENTRIES = st.builds(Entry, KEYS, st.lists(HASHES, min_size=1, max_size=6, unique=True).map(tuple), LABELS.map(tuple))
+NUMBERS = st.integers(0, 2**32 - 1)
+
+
+@given(number=NUMBERS, entry=ENTRIES)
+def test_entries_come_back(number: int, entry: Entry) -> None:
+    assert check_entry(entry) == entry
+    assert decode_entry(encode_key(number, entry.key), encode_entry_value(entry)) == entry
+
+
+def test_the_largest_entry_comes_back_and_its_key_fits_lmdb() -> None:
+    rng = np.random.default_rng(1)
+    hashes = tuple(random_hash(rng, HASH_TYPES["sha256"]) for _ in range(64))
+    labels = tuple(f"{i:02}" + "\N{SNOWMAN}" * 62 for i in range(32))
+    entry = Entry(EntryKey("\N{SNOWMAN}" * 85, "s" * 64), hashes, labels)
+    assert check_entry(entry) == entry
+    key = encode_key(2**32 - 1, entry.key)
+    assert len(key) == 324
+    assert decode_entry(key, encode_entry_value(entry)) == entry
+
+
+@given(first=st.tuples(NUMBERS, KEYS), second=st.tuples(NUMBERS, KEYS))
+def test_keys_sort_by_bank_entry_id_and_source(first: tuple[int, EntryKey], second: tuple[int, EntryKey]) -> None:
+    assert (encode_key(*first) < encode_key(*second)) == (first < second)
+    assert (encode_key(*first) == encode_key(*second)) == (first == second)
+
+
+@given(entry_id=st.text(TEXT, min_size=1, max_size=3), more=st.text(TEXT, max_size=3), sources=st.tuples(NAMES, NAMES))
+def test_an_id_sorts_before_those_that_it_begins(entry_id: str, more: str, sources: tuple[str, str]) -> None:
+    first, second = EntryKey(entry_id, sources[0]), EntryKey(entry_id + more, sources[1])
+    assert (encode_key(7, first) < encode_key(7, second)) == (first < second)
+
+
+@given(st.tuples(NUMBERS, NUMBERS))
+def test_packed_numbers_sort_like_numbers(numbers: tuple[int, int]) -> None:
+    first, second = numbers
+    assert (pack_number(first) < pack_number(second)) == (first < second)
+    assert (pack_sequence(first << 20) < pack_sequence(second << 20)) == (first < second)
+
+
+@given(
+    number=NUMBERS,
+    name=NAMES,
+    radius=st.integers(0, 64),
+    enabled=st.booleans(),
+    labels=LABELS,
+    entry_count=st.integers(0, 2**40),
+)
+def test_banks_come_back(
+    number: int, name: str, radius: int, enabled: bool, labels: list[str], entry_count: int
+) -> None:
+    bank = Bank(name, dict.fromkeys(HASH_TYPES, radius), enabled, tuple(labels), entry_count)
+    assert decode_bank(name.encode(), encode_bank(number, bank)) == (number, bank)
