@@ -62,9 +62,14 @@ class Columns:
             yield f"entries/{name}", self._take(f"entries/{name}", dtype)
 
     def codes(self, hash_type: HashType) -> tuple[Codes, NDArray[np.uint32]]:
-        """Return the codes of one type and the row of the entry of each. Forgotten when returned."""
+        """Return the codes of one type in entry order, and the row of the entry of each. Forgotten when returned."""
         packed = self._take(f"{hash_type.name}/hashes", "u1")
-        return codes_from_bytes(packed.data, hash_type), self._take(f"{hash_type.name}/entry", "<u4")
+        codes, entry = codes_from_bytes(packed.data, hash_type), self._take(f"{hash_type.name}/entry", "<u4")
+        if np.any(entry[:-1] > entry[1:]):
+            # Second and further hashes of entries were put behind the first ones.
+            order = np.argsort(entry, kind="stable")
+            codes, entry = codes[order], entry[order]
+        return codes, entry
 
     def _take(self, name: str, dtype: str) -> NDArray[Any]:
         return np.concatenate([np.empty(0, dtype=dtype), *self._parts.pop(name, [])])
