@@ -8,6 +8,7 @@ A process killed at any point leaves the old generation published and, at most, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.entries import Bank
-from nearhash_index.errors import CorruptData, NotPublished, StorageFailed
+from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, StorageFailed, WrongVersion
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
 from nearhash_index.store.data_directory import DataDirectory
@@ -28,6 +29,9 @@ from nearhash_index.store.mapped_arrays import write_arrays
 from nearhash_index.store.registry import Registry, RegistrySnapshot
 
 __all__ = ["KEPT_GENERATIONS", "publish"]
+
+_UNUSABLE = (NotPublished, NotADataDirectory, WrongVersion, CorruptData)
+"""A generation that cannot be read is built anew from the registry, which is the record of truth."""
 
 KEPT_GENERATIONS = 5
 """So many of the newest generations are kept for roll back, besides the current one."""
@@ -64,7 +68,7 @@ def publish(path: Path) -> Manifest:
 def _current_if_at(directory: DataDirectory, sequence: int) -> Manifest | None:
     try:
         manifest = Manifest.read(directory.generation_path(directory.current()))
-    except NotPublished:
+    except _UNUSABLE:
         return None
     return manifest if manifest.sequence == sequence else None
 
@@ -114,7 +118,11 @@ def _retire(directory: DataDirectory, registry: Registry) -> None:
     for number in numbers:
         if number not in kept:
             directory.remove_generation(number)
-    registry.forget_changes(min(Manifest.read(directory.generation_path(number)).sequence for number in kept))
+    sequences = []
+    for number in kept:
+        with suppress(*_UNUSABLE):
+            sequences.append(Manifest.read(directory.generation_path(number)).sequence)
+    registry.forget_changes(min(sequences))
 
 
 class _Columns:
