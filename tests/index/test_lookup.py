@@ -132,22 +132,23 @@ def random_model(seed: int, hash_type: HashType) -> tuple[Model, list[Hash]]:
             ("disabled", widest, False),
         )
     }
-    return model, [*centres, *some(12), random_hash(rng, hash_type), Hash(hash_type, bytes(hash_type.size_bytes))]
+    zeros = Hash(hash_type, bytes(hash_type.size_bytes))
+    return model, [centres[0], zeros, *centres[1:], *some(8), random_hash(rng, hash_type)]
 
 
 @ALL_TYPES
 def test_answers_are_those_of_the_model(hash_type: HashType, tmp_path: Path) -> None:
     model, queries = random_model(1, hash_type)
     generation = generation_of(model, tmp_path)
-    for radius in (None, 0, 1, hash_type.default_radius, hash_type.default_radius + 5, hash_type.bits):
+    for radius in (None, 0, hash_type.default_radius, hash_type.default_radius + 5, hash_type.bits):
         for banks in ((), ("wide",), ("narrow", "Default"), ("wide", "wide")):
-            for max_matches in (1000, 7, 1):
+            for max_matches in (1000, 3):
                 how: dict[str, Any] = {"radius": radius, "banks": banks, "max_matches": max_matches}
                 expected = expected_of(model, hash_type, queries, **how)
                 assert answer_of(generation, hash_type, queries, **how) == expected, how
     matches, unsearchable, _ = expected_of(model, hash_type, queries)
     assert len(matches) > 20
-    assert unsearchable == ([len(queries) - 1] if hash_type.perceptual else [])
+    assert unsearchable == ([1] if hash_type.perceptual else [])
 
 
 @ALL_TYPES

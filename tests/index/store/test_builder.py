@@ -166,7 +166,7 @@ def kill_one_worker(driver: subprocess.Popen[str], first: int, after_s: float) -
     return applied, published
 
 
-@pytest.mark.parametrize("kills", [60, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("kills", [30, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_processes_killed_at_any_moment_lose_nothing(path: Path, kills: int) -> None:
     size = 300
     rng = np.random.default_rng(kills)
@@ -207,7 +207,7 @@ def test_a_full_disk_leaves_the_registry_as_it_was(path: Path) -> None:
         assert (registry.banks()[0].entry_count, registry.sequence()) == (5001, 5002)
 
 
-@pytest.mark.parametrize("size_bytes", [0, 1, 100, 5000, 20_000, 100_000])
+@pytest.mark.parametrize("size_bytes", [0, 5000, 100_000])
 def test_a_full_disk_leaves_the_old_generation_published(path: Path, size_bytes: int) -> None:
     change(path)
     first = publish(path)
