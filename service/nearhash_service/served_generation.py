@@ -12,7 +12,7 @@ from time import perf_counter
 
 import numpy as np
 
-from nearhash_index.errors import NearHashIndexError, NotPublished
+from nearhash_index.errors import NearHashIndexError, NotPublished, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Generation
 
@@ -28,7 +28,7 @@ class ServedGeneration:
         self._directory = directory
         self._generation: Generation | None = None
         self._error: NearHashIndexError | None = None
-        self._refused = 0
+        self._refused: tuple[int, NearHashIndexError] | None = None
 
     def get(self) -> Generation:
         """Return the generation to answer from.
@@ -56,7 +56,8 @@ class ServedGeneration:
     def refresh(self) -> bool:
         """Serve what CURRENT names, verified and warmed, if it is not served yet. To be called by one thread.
 
-        A generation that is refused is reported and not tried again; the one served so far stays.
+        A generation that is refused is reported and not tried again; the one served so far stays. What the operating
+        system refuses is reported and tried again.
 
         Returns
         -------
@@ -65,14 +66,18 @@ class ServedGeneration:
         """
         try:
             number = self._directory.current()
-            if number not in (self.number(), self._refused):
-                self._exchange(number)
-            elif number == self.number():
+            if number == self.number():
                 self._error = None
+            elif self._refused and number == self._refused[0]:
+                self._report(self._refused[1])
+            else:
+                self._exchange(number)
         except NotPublished:
             pass
         except NearHashIndexError as error:
             self._report(error)
+        except OSError as error:
+            self._report(StorageFailed(f"the generation cannot be read: {error}"))
         return self._generation is not None
 
     def follow(self, stop: threading.Event, interval_s: float) -> None:
@@ -87,13 +92,13 @@ class ServedGeneration:
         started = perf_counter()
         try:
             generation = Generation.open(self._directory.generation_path(number))
-        except NearHashIndexError:
-            self._refused = number
+        except NearHashIndexError as error:
+            self._refused = number, error
             raise
         _warm(generation)
         self._generation = generation
         self._error = None
-        self._refused = 0
+        self._refused = None
         _log.info(
             "serving generation %d, sequence %d, %d entries, opened in %.3f s",
             number,
