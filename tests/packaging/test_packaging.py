@@ -64,7 +64,7 @@ def test_every_package_has_its_marker_for_type_checkers():
 
 
 def test_every_stub_has_its_types():
-    modules = [path for path in (ROOT / "proto" / "nearhash" / "v1").glob("*_pb2*.py")]
+    modules = list((ROOT / "proto" / "nearhash" / "v1").glob("*_pb2*.py"))
     assert modules
     assert [path.name for path in modules if not path.with_suffix(".pyi").is_file()] == []
 
