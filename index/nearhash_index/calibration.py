@@ -9,37 +9,37 @@ from functools import cache
 import numpy as np
 
 from nearhash_index import brute_force, table_kernels
-from nearhash_index.intrinsics import LANES
+from nearhash_index.table_kernels import LINE
 from nearhash_index.work import Costs
 
 __all__ = ["brute_force_ns", "table_costs"]
 
 _REPEATS = 5
-_SIZES_BYTES = (1 << 20, 1 << 24, 1 << 26)
+_SIZES_BYTES = (1 << 20, 1 << 24, 1 << 27)
 """Within the second-level cache, within the last, beyond all."""
-_READS = 4096
-_FEW_LINES, _MANY_LINES = 1, 9
-_SCANNED_CODES, _SCANNING_QUERIES = 1 << 15, 4
+_READS = 1 << 13
+_FEW_LINES, _MANY_LINES = 2, 10
+_SCANNED_CODES, _SCANNING_QUERIES = 1 << 17, 4
 
 
-def table_costs(table_bytes: int) -> Costs:
-    """Return the costs in tables of about that size each, in about 0.1 s at the first call."""
-    return _measure(next((size for size in _SIZES_BYTES if size >= table_bytes), _SIZES_BYTES[-1]))
+def table_costs(size_bytes: int) -> Costs:
+    """Return the costs in tables of about that size together, in about 0.1 s at the first call."""
+    return _table_costs(next((size for size in _SIZES_BYTES if size >= size_bytes), _SIZES_BYTES[-1]))
 
 
 @cache
-def _measure(size_bytes: int) -> Costs:
+def _table_costs(size_bytes: int) -> Costs:
     rng = np.random.default_rng(0)
-    entries = np.full(size_bytes // 4, 0x5555_5555, dtype=np.uint32)
-    slots = rng.integers(0, len(entries) // LANES - _MANY_LINES, _READS).astype(np.uint64) * np.uint64(LANES)
-    for array in (entries, slots):
-        array.flags.writeable = False
-    few = _best_ns(lambda: table_kernels.read_lines(entries, slots, _FEW_LINES)) / _READS
-    many = _best_ns(lambda: table_kernels.read_lines(entries, slots, _MANY_LINES)) / _READS
-    line_ns = max((many - few) / (_MANY_LINES - _FEW_LINES), few / 20)
-    # A probe reads the borders of its bucket, mostly in a cache, then a first line, and leaves loops early. A candidate
-    # reads its id and its code.
-    return Costs(probe_ns=1.5 * few, entry_ns=line_ns / LANES, candidate_ns=4 * few)
+    # Compared with zero, no entry is near.
+    entries = np.full(size_bytes // 4, 0xFFFF_FFFF, dtype=np.uint32)
+    lines = rng.integers(0, len(entries) // LINE - _MANY_LINES, (2 * (_REPEATS + 1), _READS), dtype=np.uint64)
+    # Never the same slots again: they would be in a cache by then.
+    slots = iter(lines * np.uint64(LINE))
+    few = _best_ns(lambda: table_kernels.read_lines(entries, next(slots), _FEW_LINES)) / _READS
+    many = _best_ns(lambda: table_kernels.read_lines(entries, next(slots), _MANY_LINES)) / _READS
+    entry_ns = max((many - few) / (_MANY_LINES - _FEW_LINES), few / 20) / LINE
+    # Before a bucket, its borders are read, most often from a cache. A candidate takes its rest, and few take more.
+    return Costs(probe_ns=few + 3, entry_ns=entry_ns, candidate_ns=few + 5)
 
 
 @cache

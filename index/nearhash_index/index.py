@@ -76,7 +76,7 @@ class Index:
         planes = brute_force.planes_of(unique)
         n = len(unique)
         brute_force_ns = n * calibration.brute_force_ns(words, radius)
-        bands = choose_bands(n, words, radius, calibration.table_costs(4 * n), brute_force_ns)
+        bands = choose_bands(n, words, radius, calibration.table_costs(16 * words * n), brute_force_ns)
         return cls.with_bands(planes, postings, bands, threads)
 
     @classmethod
@@ -92,6 +92,7 @@ class Index:
                 "bucket_sizes": tables.bucket_sizes(built),
                 "offsets": built.offsets,
                 "entries": built.entries,
+                "rests": built.rests,
                 "ids": built.ids,
             }
         )
@@ -105,7 +106,7 @@ class Index:
         return cls(
             fixed["planes"],
             Postings(fixed["posting_starts"], fixed["posting_rows"]),
-            Tables.over(bands, fixed["offsets"], fixed["entries"], fixed["ids"]),
+            Tables.over(bands, fixed["offsets"], fixed["entries"], fixed["rests"], fixed["ids"]),
             fixed["bucket_sizes"],
         )
 
@@ -119,7 +120,7 @@ class Index:
             Word, shift and bits of each table's band.
         bucket_sizes : float64[m, MAX_THRESHOLD + 1]
             What the planner knows of the tables; see `Planner`.
-        offsets, entries, ids : see `Tables`
+        offsets, entries, rests, ids : see `Tables`
         """
         return {
             "planes": self._planes,
@@ -129,6 +130,7 @@ class Index:
             "bucket_sizes": self._bucket_sizes,
             "offsets": self._tables.offsets,
             "entries": self._tables.entries,
+            "rests": self._tables.rests,
             "ids": self._tables.ids,
         }
 
@@ -222,7 +224,7 @@ class Index:
             return None
         if radius not in self._plans:
             if self._planner is None:
-                costs = calibration.table_costs(self._tables.entries[0].nbytes)
+                costs = calibration.table_costs(self._tables.entries.nbytes)
                 self._planner = Planner(self._tables.bands, self.words, self._bucket_sizes, costs)
             self._plans[radius] = self._planner.plan(radius, self._brute_force_ns(radius))
         return self._plans[radius]

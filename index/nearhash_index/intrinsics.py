@@ -12,8 +12,8 @@ from numba.extending import intrinsic
 
 __all__ = ["LANES", "near_lanes", "popcount", "prefetch"]
 
-LANES = 16
-"""uint32 values compared at once: one cache line, and one register of AVX-512 or two of AVX2."""
+LANES = 32
+"""uint32 values compared at once: two cache lines, and two registers of AVX-512 or four of AVX2."""
 
 
 @intrinsic
@@ -41,7 +41,7 @@ def prefetch(_context: Any, array: Any, index: Any) -> Any:
 def near_lanes(_context: Any, array: Any, index: Any, value: Any, bound: Any) -> Any:
     """Compare the LANES values from array[index] on with one value.
 
-    Bit k of the uint16 returned tells whether popcount(array[index + k] ^ value) <= bound. The array is uint32, all
+    Bit k of the uint32 returned tells whether popcount(array[index + k] ^ value) <= bound. The array is uint32, all
     other arguments are uint64, of which value and bound count with their low 32 bits.
     """
 
@@ -56,7 +56,7 @@ def near_lanes(_context: Any, array: Any, index: Any, value: Any, bound: Any) ->
         near = builder.icmp_unsigned("<=", builder.call(count, [difference]), _splat(builder, lanes, args[3]))
         return builder.bitcast(near, ir.IntType(LANES))
 
-    return types.uint16(array, index, value, bound), generate
+    return types.uint32(array, index, value, bound), generate
 
 
 def _address(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -34,9 +34,9 @@ def choose_bands(n: int, words: int, radius: int, costs: Costs, brute_force_ns: 
 
 
 def bytes_per_code(bands: list[Band], n: int, words: int) -> float:
-    """Return the size of everything: per table an entry and an id of each code, and the offsets; the code; its row."""
+    """Return the size of everything: per table an entry, a rest and an id of each code, and the offsets; the code; its row."""
     offsets = sum(2 * 2**band.bits + 1 for band in bands)
-    return len(bands) * 8 + offsets * 4 / max(1, n) + words * 8 + 8
+    return len(bands) * 10 + offsets * 4 / max(1, n) + words * 8 + 8
 
 
 def _options(words: int, radius: int) -> Iterator[list[Band]]:

@@ -17,6 +17,8 @@ from nearhash_index.intrinsics import LANES, near_lanes, popcount, prefetch
 
 __all__ = ["Found", "Room", "count_buckets", "place_codes", "read_lines", "search"]
 
+LINE = 16
+"""Entries per cache line."""
 _PROBES_AHEAD = 8
 
 
@@ -25,15 +27,18 @@ class Room(NamedTuple):
 
     Attributes
     ----------
-    starts, stops : uint32[p]
-        p is at least the number of probes.
-    candidates : int64[c, 3]
-        Query, table and slot; c exceeds the limit of candidates per query by LANES at least.
+    begins, ends : uint32[p]
+        The slots of each probe; p is at least the number of probes of a query.
+    entries : uint64[g]
+        How many codes the probes of a query meet, for the at most g queries located together.
+    candidates : int64[c, 4]
+        Query, table, slot, and how many bits of the word beside band and entry may differ; c exceeds the limit of candidates per query by LANES at least.
     difference : uint64[words]
     """
 
-    starts: NDArray[np.uint32]
-    stops: NDArray[np.uint32]
+    begins: NDArray[np.uint32]
+    ends: NDArray[np.uint32]
+    entries: NDArray[np.uint64]
     candidates: NDArray[np.int64]
     difference: NDArray[np.uint64]
 
@@ -69,6 +74,17 @@ def _key(rotated: Any, bits: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def _entry(rotated: Any) -> Any:
+    return rotated >> np.uint64(32)
+
+
+@njit(nogil=True, cache=True)
+def _rest(rotated: Any, bits: Any) -> Any:
+    """Return the bits between the entry and a band of that many bits, at most 16, those next to the entry."""
+    return (rotated & np.uint64(0xFFFF_FFFF)) >> max(bits, np.uint64(16))
+
+
+@njit(nogil=True, cache=True)
 def _parity(planes: Any, row: Any) -> Any:
     ones = np.uint64(0)
     for plane in planes:
@@ -89,53 +105,132 @@ def count_buckets(planes: Any, word: Any, shift: Any, bits: Any, offsets: Any) -
 
 
 @njit(nogil=True, cache=True)
-def place_codes(planes: Any, word: Any, shift: Any, bits: Any, ends: Any, entries: Any, ids: Any) -> None:
-    """Write each code's entry and id into its bucket, in O(n). `ends` starts as a copy of the offsets and is used up."""
+def place_codes(planes: Any, word: Any, shift: Any, bits: Any, ends: Any, entries: Any, rests: Any, ids: Any) -> None:
+    """Write what each table holds of a code into its bucket, in O(n). `ends` is a copy of the offsets, and used up."""
     for i in range(planes[0].size):
         row = np.uint64(i)
         rotated = _rotate(_word(planes, word, row), shift)
         bucket = (_key(rotated, bits) << np.uint64(1)) + _parity(planes, row)
         slot = np.uint64(ends[bucket])
         ends[bucket] += np.uint32(1)
-        entries[slot] = np.uint32(rotated >> np.uint64(32))
+        entries[slot] = np.uint32(_entry(rotated))
+        rests[slot] = np.uint16(_rest(rotated, bits))
         ids[slot] = np.uint32(row)
 
 
-@njit(nogil=True, cache=True)
-def _ask_for_borders(tables: Any, probes: Any, query: Any) -> None:
-    for t in range(len(tables.word)):
-        key = _key(_rotate(query[tables.word[t]], tables.shift[t]), tables.bits[t])
-        for mask in probes.masks[probes.starts[t] : probes.starts[t + 1]]:
-            prefetch(tables.offsets, tables.first_bucket[t] + ((key ^ np.uint64(mask)) << np.uint64(1)))
+# Whatever Numba takes out of a tuple, or slices, is counted by an atomic reference count, which costs as much as a probe.
+# So arrays are taken out once for a group of queries, and indexed as a whole.
 
 
 @njit(nogil=True, cache=True)
-def _read_borders(offsets: Any, first: Any, key: Any, masks: Any, width: Any, starts: Any, stops: Any) -> Any:
-    """Write where the `width` buckets of each masked key begin and end. Return how many codes they hold."""
-    entries = np.uint64(0)
-    for k in range(masks.size):
-        bucket = first + ((key ^ np.uint64(masks[k])) << np.uint64(1))
-        start, stop = offsets[bucket], offsets[bucket + width]
-        starts[k], stops[k] = start, stop
-        entries += np.uint64(stop - start)
-    return entries
+def _locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radius: Any, room: Any) -> None:
+    """Read for the queries first..last - 1 where the buckets of each probe begin and end, and how many codes they hold."""
+    word, shift, bits, first_bucket, offsets = (
+        tables.word, tables.shift, tables.bits, tables.first_bucket, tables.offsets
+    )  # fmt: skip
+    masks, starts, both_stops = probes.masks, probes.starts, probes.both_stops
+    begins, ends, entries = room.begins, room.ends, room.entries
+    for i in range(first, last):
+        for t in range(word.size):
+            key = _key(_rotate(queries[i, word[t]], shift[t]), bits[t])
+            for p in range(starts[t], starts[t + 1]):
+                prefetch(offsets, first_bucket[t] + ((key ^ np.uint64(masks[p])) << np.uint64(1)))
+    k = np.uint64(0)
+    for i in range(first, last):
+        parity = np.uint64(radius)
+        for w in range(queries.shape[1]):
+            parity += np.uint64(popcount(queries[i, w]))
+        parity &= np.uint64(1)
+        total = np.uint64(0)
+        for t in range(word.size):
+            key = _key(_rotate(queries[i, word[t]], shift[t]), bits[t])
+            for p in range(starts[t], both_stops[t]):
+                bucket = first_bucket[t] + ((key ^ np.uint64(masks[p])) << np.uint64(1))
+                begins[k], ends[k] = offsets[bucket], offsets[bucket + np.uint64(2)]
+                total += np.uint64(ends[k]) - np.uint64(begins[k])
+                k += np.uint64(1)
+            for p in range(both_stops[t], starts[t + 1]):
+                bucket = first_bucket[t] + ((key ^ np.uint64(masks[p])) << np.uint64(1)) + parity
+                begins[k], ends[k] = offsets[bucket], offsets[bucket + np.uint64(1)]
+                total += np.uint64(ends[k]) - np.uint64(begins[k])
+                k += np.uint64(1)
+        entries[i - first] = total
 
 
 @njit(nogil=True, cache=True)
-def _read_all_borders(tables: Any, probes: Any, query: Any, radius: Any, starts: Any, stops: Any) -> Any:
-    parity = np.uint64(radius)
-    for word in query:
-        parity += np.uint64(popcount(word))
-    parity &= np.uint64(1)
-    entries = np.uint64(0)
-    for t in range(len(tables.word)):
-        key = _key(_rotate(query[tables.word[t]], tables.shift[t]), tables.bits[t])
-        first = tables.first_bucket[t]
-        a, b, c = probes.starts[t], probes.both_stops[t], probes.starts[t + 1]
-        entries += _read_borders(tables.offsets, first, key, probes.masks[a:b], np.uint64(2), starts[a:b], stops[a:b])
-        first += parity
-        entries += _read_borders(tables.offsets, first, key, probes.masks[b:c], np.uint64(1), starts[b:c], stops[b:c])
-    return np.int64(entries)
+def _scan(
+    tables: Any,
+    probes: Any,
+    queries: Any,
+    first: Any,
+    start: Any,
+    last: Any,
+    limits: Any,
+    room: Any,
+    refused: Any,
+    waiting: Any,
+) -> Any:
+    """Write the candidates of the queries start..last - 1 behind those waiting, as long as there is room for them.
+
+    A candidate is a code whose entry does not rule it out.
+    The queries first..last - 1 are those located. Returns the query to go on with, and how many are waiting then.
+    """
+    word, shift = tables.word, tables.shift
+    entries, rests = tables.entries.reshape(-1), tables.rests.reshape(-1)
+    entries_per_table, rests_per_table = np.uint64(tables.entries.shape[1]), np.uint64(tables.rests.shape[1])
+    masks, starts, word_radii = probes.masks, probes.starts, probes.word_radii
+    begins, ends, entries_of_query, candidates = room.begins, room.ends, room.entries, room.candidates
+    probes_per_query = np.uint64(masks.size)
+    for i in range(start, last):
+        most = waiting + limits.candidates
+        if most + LANES > len(candidates):
+            return i, waiting
+        if entries_of_query[i - first] > np.uint64(limits.entries):
+            refused[i] = True
+            continue
+        query_waiting = waiting
+        for t in range(word.size):
+            rotated = _rotate(queries[i, word[t]], shift[t])
+            value = _entry(rotated)
+            first_entry = np.uint64(t) * entries_per_table
+            k = np.uint64(i - first) * probes_per_query + np.uint64(starts[t])
+            stop = k + np.uint64(starts[t + 1] - starts[t])
+            mask = np.uint64(starts[t])
+            while k < stop:
+                ahead = min(k + np.uint64(_PROBES_AHEAD), stop - np.uint64(1))
+                slot = first_entry + np.uint64(begins[ahead])
+                prefetch(entries, slot)
+                prefetch(entries, slot + np.uint64(LINE))
+                slot += np.uint64(2 * LINE)
+                while slot < first_entry + np.uint64(ends[ahead]):
+                    prefetch(entries, slot)
+                    slot += np.uint64(LINE)
+                begin, end = np.uint64(begins[k]), np.uint64(ends[k])
+                bound = np.uint64(word_radii[word[t]]) - np.uint64(popcount(masks[mask]))
+                line = begin & ~np.uint64(LINE - 1)
+                while line < end:
+                    near = near_lanes(entries, first_entry + line, value, bound)
+                    while near != 0 and waiting <= most:
+                        # The number of zeros below the lowest bit that is set.
+                        slot = line + np.uint64(popcount((near & -near) - np.uint32(1)))
+                        near &= near - np.uint32(1)
+                        if begin <= slot < end:
+                            prefetch(rests, np.uint64(t) * rests_per_table + slot)
+                            in_entry = np.uint64(popcount(np.uint64(entries[first_entry + slot]) ^ value))
+                            candidates[waiting, 0] = i
+                            candidates[waiting, 1] = t
+                            candidates[waiting, 2] = np.int64(slot)
+                            candidates[waiting, 3] = np.int64(bound - in_entry)
+                            waiting += 1
+                    line += np.uint64(LANES)
+                k += np.uint64(1)
+                mask += np.uint64(1)
+            if waiting > most:
+                break
+        if waiting > most:
+            refused[i] = True
+            waiting = query_waiting
+    return last, waiting
 
 
 @njit(nogil=True, cache=True)
@@ -143,76 +238,43 @@ def _verify(
     tables: Any, probes: Any, planes: Any, queries: Any, radius: Any, room: Any, waiting: Any, out: Any, found: Any
 ) -> Any:
     """Compare candidates with their queries in full. Of the tables that find a code, the first one reports it."""
+    word, shift, bits, rests, ids = tables.word, tables.shift, tables.bits, tables.rests, tables.ids
+    thresholds, word_radii, lowered = probes.thresholds, probes.word_radii, probes.lowered
+    candidates, difference = room.candidates, room.difference
+    query_out, code_out, distance_out = out
+    kept = 0
     for c in range(waiting):
-        candidate = room.candidates[c]
-        candidate[2] = tables.ids[candidate[1], candidate[2]]
+        i, t, slot = candidates[c, 0], candidates[c, 1], candidates[c, 2]
+        rest = _rest(_rotate(queries[i, word[t]], shift[t]), bits[t])
+        if np.int64(popcount(rest ^ np.uint64(rests[t, slot]))) <= candidates[c, 3]:
+            candidates[kept, 0], candidates[kept, 1], candidates[kept, 2] = i, t, slot
+            kept += 1
+    for c in range(kept):
+        candidates[c, 2] = ids[candidates[c, 1], candidates[c, 2]]
         for plane in planes:
-            prefetch(plane, np.uint64(candidate[2]))
-    for c in range(waiting):
-        i, table, code = room.candidates[c]
+            prefetch(plane, np.uint64(candidates[c, 2]))
+    for c in range(kept):
+        i, table, code = candidates[c, 0], candidates[c, 1], candidates[c, 2]
         distance = 0
         for w in range(queries.shape[1]):
-            room.difference[w] = _word(planes, w, np.uint64(code)) ^ queries[i, w]
-            distance += np.int64(popcount(room.difference[w]))
-        if distance <= radius and _first_finder(tables, probes, room.difference, (distance ^ radius) & 1) == table:
-            if found < out.code.size:
-                out.query[found] = i
-                out.code[found] = code
-                out.distance[found] = distance
-            found += 1
+            difference[w] = _word(planes, w, np.uint64(code)) ^ queries[i, w]
+            distance += np.int64(popcount(difference[w]))
+        if distance > radius:
+            continue
+        # At a distance of the other parity than the radius, one bit less is left to share.
+        less = (distance ^ radius) & 1
+        for t in range(table + 1):
+            differing = difference[word[t]]
+            word_radius = word_radii[word[t]] - (less if word[t] == word[lowered] else 0)
+            threshold = thresholds[t] - (less if t == lowered else 0)
+            in_band = _key(_rotate(differing, shift[t]), bits[t])
+            if np.int64(popcount(in_band)) <= threshold and np.int64(popcount(differing)) <= word_radius:
+                if t == table:
+                    if found < code_out.size:
+                        query_out[found], code_out[found], distance_out[found] = i, code, distance
+                    found += 1
+                break
     return found
-
-
-@njit(nogil=True, cache=True)
-def _first_finder(tables: Any, probes: Any, difference: Any, less: Any) -> Any:
-    """Return the first table that finds a code which differs from the query so; `less` is 1 if the parity lowers it."""
-    for t in range(len(tables.word)):
-        word = difference[tables.word[t]]
-        in_word = np.int64(popcount(word))
-        in_band = np.int64(popcount(_key(_rotate(word, tables.shift[t]), tables.bits[t])))
-        word_radius = probes.word_radii[tables.word[t]]
-        if tables.word[t] == tables.word[probes.lowered]:
-            word_radius -= less
-        threshold = probes.thresholds[t]
-        if t == probes.lowered:
-            threshold -= less
-        if in_band <= threshold and in_word <= word_radius:
-            return t
-    return -1
-
-
-@njit(nogil=True, cache=True)
-def _scan_buckets(tables: Any, probes: Any, query: Any, starts: Any, stops: Any, found: Any, limit: Any) -> Any:
-    """Write table and slot of each candidate of one query. Return their number, above the limit if there are more."""
-    count = 0
-    for t in range(len(tables.word)):
-        rotated = _rotate(query[tables.word[t]], tables.shift[t])
-        value = rotated >> np.uint64(32)
-        entries = tables.entries[t]
-        word_radius = np.uint64(probes.word_radii[tables.word[t]])
-        for p in range(probes.starts[t], probes.starts[t + 1]):
-            ahead = min(p + _PROBES_AHEAD, probes.starts[t + 1] - 1)
-            slot = np.uint64(starts[ahead])
-            while slot < np.uint64(stops[ahead]):
-                prefetch(entries, slot)
-                slot += np.uint64(LANES)
-            start, stop = np.uint64(starts[p]), np.uint64(stops[p])
-            bound = word_radius - np.uint64(popcount(probes.masks[p]))
-            line = start & ~np.uint64(LANES - 1)
-            while line < stop:
-                near = near_lanes(entries, line, value, bound)
-                if near != 0:
-                    for lane in range(LANES):
-                        slot = line + np.uint64(lane)
-                        if (near >> lane) & 1 and start <= slot < stop:
-                            prefetch(tables.ids[t], slot)
-                            found[count, 1] = t
-                            found[count, 2] = np.int64(slot)
-                            count += 1
-                    if count > limit:
-                        return count
-                line += np.uint64(LANES)
-    return count
 
 
 @njit(nogil=True, cache=True)
@@ -243,7 +305,7 @@ def search(
         A query that would touch more is refused: brute force is cheaper then.
     room : Room
     refused : bool[q]
-        Receives which queries were not answered; matches of theirs in `out` are incomplete.
+        Set for queries that are refused; there are no matches of these.
     out : Found
         Receives the matches in no particular order.
 
@@ -252,32 +314,17 @@ def search(
     int
         Number of matches. If above the capacity of `out`, only the first are written: call again with more room.
     """
-    count = probes.masks.size
-    group = max(1, room.starts.size // max(1, count))
+    group = min(room.entries.size, max(1, room.begins.size // max(1, probes.masks.size)))
     waiting, found = 0, 0
     for first in range(0, queries.shape[0], group):
         last = min(first + group, queries.shape[0])
-        for i in range(first, last):
-            _ask_for_borders(tables, probes, queries[i])
-        for i in range(first, last):
-            k = (i - first) * count
-            starts, stops = room.starts[k : k + count], room.stops[k : k + count]
-            refused[i] = _read_all_borders(tables, probes, queries[i], radius, starts, stops) > limits.entries
-        for i in range(first, last):
-            if refused[i]:
-                continue
-            if waiting + limits.candidates + LANES > len(room.candidates):
+        _locate(tables, probes, queries, first, last, radius, room)
+        i = first
+        while i < last:
+            i, waiting = _scan(tables, probes, queries, first, i, last, limits, room, refused, waiting)
+            if i < last:
                 found = _verify(tables, probes, planes, queries, radius, room, waiting, out, found)
                 waiting = 0
-            k = (i - first) * count
-            starts, stops = room.starts[k : k + count], room.stops[k : k + count]
-            candidates = room.candidates[waiting:]
-            seen = _scan_buckets(tables, probes, queries[i], starts, stops, candidates, limits.candidates)
-            if seen > limits.candidates:
-                refused[i] = True
-                continue
-            candidates[:seen, 0] = i
-            waiting += seen
     return _verify(tables, probes, planes, queries, radius, room, waiting, out, found)
 
 
@@ -288,7 +335,7 @@ def read_lines(entries: Any, slots: Any, lines: Any) -> Any:
     for p in range(slots.size):
         if p + _PROBES_AHEAD < slots.size:
             for line in range(lines):
-                prefetch(entries, slots[p + _PROBES_AHEAD] + np.uint64(line * LANES))
-        for line in range(lines):
-            near += near_lanes(entries, slots[p] + np.uint64(line * LANES), np.uint64(0), np.uint64(0)) != 0
+                prefetch(entries, slots[p + _PROBES_AHEAD] + np.uint64(line * LINE))
+        for line in range(0, lines, LANES // LINE):
+            near += near_lanes(entries, slots[p] + np.uint64(line * LINE), np.uint64(0), np.uint64(0)) != 0
     return near

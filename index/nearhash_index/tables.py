@@ -24,11 +24,13 @@ from nearhash_index.codes import Codes
 from nearhash_index.intrinsics import LANES
 from nearhash_index.matches import Hits
 from nearhash_index.plan import MAX_THRESHOLD, Plan
+from nearhash_index.table_kernels import LINE
 
 __all__ = ["Tables", "bucket_sizes", "build", "read_only", "search"]
 
-_ROOM_FOR_PROBES = 1024
+_ROOM_FOR_PROBES = 4096
 """Probes whose borders are read together; a query with more has room of its own."""
+_ROOM_FOR_QUERIES = 256
 _ROOM_FOR_CANDIDATES = 512
 _FIRST_CAPACITY = 1024
 _LINE_BYTES = 64
@@ -46,8 +48,10 @@ class Tables(NamedTuple):
         Where the table's part of the offsets begins.
     offsets : uint32[sum of 2 * 2**bits + 1]
         Bucket b of a table, b = 2 * band value + parity of the code, holds the slots offsets[b]..offsets[b + 1] - 1.
-    entries : uint32[m, n rounded up to whole cache lines]
+    entries : uint32[m, n and some padding]
         By slot: bits 32 to 63 of the code's word, rotated such that the band begins at bit 0.
+    rests : uint16[m, n]
+        By slot: the bits of the rotated word between band and entry, at most 16.
     ids : uint32[m, n]
         By slot: the row of the code.
     """
@@ -58,6 +62,7 @@ class Tables(NamedTuple):
     first_bucket: NDArray[np.uint64]
     offsets: NDArray[np.uint32]
     entries: NDArray[np.uint32]
+    rests: NDArray[np.uint16]
     ids: NDArray[np.uint32]
 
     @property
@@ -67,13 +72,18 @@ class Tables(NamedTuple):
 
     @classmethod
     def over(
-        cls, bands: Sequence[Band], offsets: NDArray[np.uint32], entries: NDArray[np.uint32], ids: NDArray[np.uint32]
+        cls,
+        bands: Sequence[Band],
+        offsets: NDArray[np.uint32],
+        entries: NDArray[np.uint32],
+        rests: NDArray[np.uint16],
+        ids: NDArray[np.uint32],
     ) -> Tables:
         """Arrange stored arrays as tables, without copying."""
         word, shift, bits = np.array(bands, dtype=np.uint64).reshape(-1, 3).T.copy()
         sizes = (np.uint64(2) << bits) + np.uint64(1)
         first_bucket = np.cumsum(sizes, dtype=np.uint64) - sizes
-        tables = cls(word, shift, bits, first_bucket, offsets, entries, ids)
+        tables = cls(word, shift, bits, first_bucket, offsets, entries, rests, ids)
         return cls(*map(read_only, tables))
 
 
@@ -81,16 +91,17 @@ def build(planes: Planes, bands: Sequence[Band], threads: int = 1) -> Tables:
     """Build one table per band, in O(m * n), on several threads. Needs no memory beside the tables' own."""
     n = planes.shape[1]
     offsets = _aligned_zeros(sum((2 << band.bits) + 1 for band in bands))
-    entries = _aligned_zeros(len(bands), _whole_lines(n))
-    ids = _aligned_zeros(len(bands), n)
-    tables = Tables.over(bands, offsets, entries, ids)
+    entries = _aligned_zeros(len(bands), _with_padding(n))
+    rests = np.zeros((len(bands), n), dtype=np.uint16)
+    ids = np.zeros((len(bands), n), dtype=np.uint32)
+    tables = Tables.over(bands, offsets, entries, rests, ids)
     plane_list = tuple(planes)
 
     def fill(t: int) -> None:
         part = offsets[int(tables.first_bucket[t]) :][: (2 << bands[t].bits) + 1]
         band = tables.word[t], tables.shift[t], tables.bits[t]
         table_kernels.count_buckets(plane_list, *band, part)
-        table_kernels.place_codes(plane_list, *band, part.copy(), entries[t], ids[t])
+        table_kernels.place_codes(plane_list, *band, part.copy(), entries[t], rests[t], ids[t])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(fill, range(len(bands))))
@@ -114,9 +125,10 @@ def search(tables: Tables, planes: Planes, plan: Plan, queries: Codes, radius: i
     """
     probes = len(plan.probes.masks)
     room = table_kernels.Room(
-        starts=np.empty(max(probes, _ROOM_FOR_PROBES), dtype=np.uint32),
-        stops=np.empty(max(probes, _ROOM_FOR_PROBES), dtype=np.uint32),
-        candidates=np.empty((_ROOM_FOR_CANDIDATES + plan.limits.candidates, 3), dtype=np.int64),
+        begins=np.empty(max(probes, _ROOM_FOR_PROBES), dtype=np.uint32),
+        ends=np.empty(max(probes, _ROOM_FOR_PROBES), dtype=np.uint32),
+        entries=np.empty(_ROOM_FOR_QUERIES, dtype=np.uint64),
+        candidates=np.empty((_ROOM_FOR_CANDIDATES + plan.limits.candidates, 4), dtype=np.int64),
         difference=np.empty(queries.shape[1], dtype=np.uint64),
     )
     refused = np.zeros(len(queries), dtype=np.bool_)
@@ -157,8 +169,9 @@ def bucket_sizes(tables: Tables) -> NDArray[np.float64]:
     return sizes
 
 
-def _whole_lines(n: int) -> int:
-    return -(-n // LANES) * LANES
+def _with_padding(n: int) -> int:
+    """Return the room for n entries when LANES at once are read from the beginning of any cache line of theirs on."""
+    return -(-n // LINE) * LINE + LANES - LINE
 
 
 def _aligned_zeros(*shape: int) -> NDArray[np.uint32]:
