@@ -32,7 +32,7 @@ _ROOM_FOR_PROBES = 4096
 """Probes whose borders are read together; a query with more has room of its own."""
 _ROOM_FOR_QUERIES = 256
 _ROOM_FOR_CANDIDATES = 512
-_FIRST_CAPACITY = 1024
+_FIRST_CAPACITY, _MATCHES_PER_QUERY = 1024, 8
 _LINE_BYTES = 64
 _SAMPLE = 4096
 
@@ -132,7 +132,7 @@ def search(tables: Tables, planes: Planes, plan: Plan, queries: Codes, radius: i
         difference=np.empty(queries.shape[1], dtype=np.uint64),
     )
     refused = np.zeros(len(queries), dtype=np.bool_)
-    capacity = _FIRST_CAPACITY
+    capacity = max(_FIRST_CAPACITY, _MATCHES_PER_QUERY * len(queries))
     while True:
         out = table_kernels.Found(*np.empty((3, capacity), dtype=np.int64))
         count = table_kernels.search(tables, plan.probes, tuple(planes), queries, radius, plan.limits, room, refused, out)
