@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,11 +41,12 @@ class Index:
     the arrays may lie in a memory map.
     """
 
-    def __init__(self, planes: Planes, postings: Postings, tables_: Tables, bucket_sizes: NDArray[np.float64]) -> None:
-        self._planes = planes
-        self._postings = postings
-        self._tables = tables_
-        self._bucket_sizes = bucket_sizes
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = {name: tables.read_only(array) for name, array in arrays.items()}
+        bands = [Band(*map(int, row)) for row in self._arrays["bands"]]
+        self._planes: Planes = self._arrays["planes"]
+        self._postings = Postings(self._arrays["posting_starts"], self._arrays["posting_rows"])
+        self._tables = Tables.over(bands, *(self._arrays[name] for name in ("offsets", "entries", "rests", "ids")))
         self._planner: Planner | None = None
         self._plans: dict[int, Plan | None] = {}
 
@@ -99,16 +101,11 @@ class Index:
 
     @classmethod
     def open(cls, arrays: Mapping[str, NDArray[Any]]) -> Index:
-        """Search in place the arrays that `arrays()` of another index returned, in O(1)."""
-        # One kernel specialisation for built and for mapped arrays.
-        fixed = {name: tables.read_only(array) for name, array in arrays.items()}
-        bands = [Band(*map(int, row)) for row in fixed["bands"]]
-        return cls(
-            fixed["planes"],
-            Postings(fixed["posting_starts"], fixed["posting_rows"]),
-            Tables.over(bands, fixed["offsets"], fixed["entries"], fixed["rests"], fixed["ids"]),
-            fixed["bucket_sizes"],
-        )
+        """Search in place the arrays that `arrays()` of another index returned, in O(1).
+
+        The file that they come from is to be verified before: damaged arrays may end the process.
+        """
+        return cls(arrays)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all that the index consists of, for storage.
@@ -122,17 +119,7 @@ class Index:
             What the planner knows of the tables; see `Planner`.
         offsets, entries, rests, ids : see `Tables`
         """
-        return {
-            "planes": self._planes,
-            "posting_starts": self._postings.starts,
-            "posting_rows": self._postings.rows,
-            "bands": np.array(self._tables.bands, dtype=np.int64).reshape(-1, 3),
-            "bucket_sizes": self._bucket_sizes,
-            "offsets": self._tables.offsets,
-            "entries": self._tables.entries,
-            "rests": self._tables.rests,
-            "ids": self._tables.ids,
-        }
+        return dict(self._arrays)
 
     @property
     def words(self) -> int:
@@ -212,11 +199,9 @@ class Index:
     def _scan(self, queries: Codes, radius: int, threads: int) -> Hits:
         n = self._planes.shape[1]
         borders = np.linspace(0, n, max(1, min(threads, n // _FEWEST_CODES_PER_THREAD)) + 1, dtype=np.int64)
-        parts = list(zip(borders[:-1], borders[1:], strict=True))
+        parts = list(pairwise(borders))
         answers = _on_threads(lambda part: brute_force.scan(self._planes[:, slice(*part)], queries, radius), parts)
-        return _joined(
-            [hits._replace(code=hits.code + first) for hits, (first, _) in zip(answers, parts, strict=True)]
-        )
+        return _joined([hits._replace(code=hits.code + first) for hits, (first, _) in zip(answers, parts, strict=True)])
 
     def _plan(self, radius: int) -> Plan | None:
         """Return the plan for the radius, or None for brute force. Made once; made twice by chance, it is the same."""
@@ -225,12 +210,12 @@ class Index:
         if radius not in self._plans:
             if self._planner is None:
                 costs = calibration.table_costs(self._tables.entries.nbytes)
-                self._planner = Planner(self._tables.bands, self.words, self._bucket_sizes, costs)
+                self._planner = Planner(self._tables.bands, self.words, self._arrays["bucket_sizes"], costs)
             self._plans[radius] = self._planner.plan(radius, self._brute_force_ns(radius))
         return self._plans[radius]
 
     def _brute_force_ns(self, radius: int) -> float:
-        return self._planes.shape[1] * calibration.brute_force_ns(self.words, radius)
+        return int(self._planes.shape[1]) * calibration.brute_force_ns(self.words, radius)
 
 
 def _on_threads(answer: Callable[[T], R], parts: Sequence[T]) -> list[R]:

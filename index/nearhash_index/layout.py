@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from nearhash_index.bands import Band, equal_bands
 from nearhash_index.work import Costs, table_work
@@ -25,18 +25,23 @@ def choose_bands(n: int, words: int, radius: int, costs: Costs, brute_force_ns: 
     brute_force_ns : float
         Time of a query by brute force.
     """
+
     def cost(bands: list[Band]) -> float:
         return _cost_ns(bands, n, radius, costs)
 
-    options = [bands for bands in _options(words, radius) if bytes_per_code(bands, n, words) <= _BYTES_PER_CODE_AND_WORD * words]
+    options = [
+        bands
+        for bands in _options(words, radius)
+        if bytes_per_code(bands, n, words) <= _BYTES_PER_CODE_AND_WORD * words
+    ]
     best = min(options, key=cost, default=[])
     return best if best and cost(best) < brute_force_ns else []
 
 
 def bytes_per_code(bands: list[Band], n: int, words: int) -> float:
-    """Return the size of everything: per table an entry, a rest and an id of each code, and the offsets; the code; its row."""
-    offsets = sum(2 * 2**band.bits + 1 for band in bands)
-    return len(bands) * 10 + offsets * 4 / max(1, n) + words * 8 + 8
+    """Return the size of everything: in each table an entry, a rest and an id; the offsets; the code and its rows."""
+    offsets_bytes = sum(4 * ((2 << band.bits) + 1) for band in bands)
+    return len(bands) * 10 + offsets_bytes / max(1, n) + words * 8 + 8
 
 
 def _options(words: int, radius: int) -> Iterator[list[Band]]:

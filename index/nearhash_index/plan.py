@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,10 @@ MAX_THRESHOLD = 5
 _CANDIDATES_SHARE = 0.1
 """Share of the cost of brute force that candidates of one query may cost before it is left to brute force."""
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 64, 1 << 16
+
+
+_Choices: TypeAlias = dict[int, tuple[float, tuple[int, ...]]]
+"""By the sum of t + 1 over some bands: the least cost, and the thresholds that have it."""
 
 
 class Probes(NamedTuple):
@@ -111,10 +115,11 @@ class Planner:
 
     def plan(self, radius: int, brute_force_ns: float) -> Plan | None:
         """Return the cheapest plan for the radius, or None if brute force is cheaper."""
-        best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+        best: _Choices = {0: (0.0, ())}
         for choices in self._choices:
             best = _cheapest_sums(best, dict(enumerate(choices)), radius + 1)
-        if radius + 1 not in best or best[radius + 1][0] > brute_force_ns:
+        # What parity saves comes on top, and is less than half.
+        if radius + 1 not in best or not best[radius + 1][0] < 2 * brute_force_ns:
             return None
         in_order = dict(zip(self._tables, best[radius + 1][1], strict=True))
         thresholds = tuple(in_order[t] for t in range(len(self._bands)))
@@ -122,9 +127,9 @@ class Planner:
         return plan if plan.cost_ns < brute_force_ns else None
 
     def _cheapest_in_word(self, tables: list[int], total: int) -> tuple[float, tuple[int, ...]]:
-        best: dict[int, tuple[float, tuple[int, ...]]] = {0: (0.0, ())}
+        best: _Choices = {0: (0.0, ())}
         for t in tables:
-            choices = {
+            choices: _Choices = {
                 threshold + 1: (
                     table_work(self._bands[t].bits, threshold, self._sizes[t], total - 1).cost_ns(self._costs),
                     (threshold,),
@@ -151,7 +156,9 @@ def plan_with(
     def work(t: int, threshold: int) -> Work:
         return table_work(bands[t].bits, threshold, bucket_sizes[t], int(word_radii[bands[t].word]))
 
-    saved = [work(t, k).cost_ns(costs) - work(t, k - 1).cost_ns(costs) if k >= 0 else -1 for t, k in enumerate(thresholds)]
+    saved = [
+        work(t, k).cost_ns(costs) - work(t, k - 1).cost_ns(costs) if k >= 0 else -1 for t, k in enumerate(thresholds)
+    ]
     lowered = int(np.argmax(saved))
     halves = [work(t, k) for t, k in enumerate(thresholds)]
     halves += [work(t, k - (t == lowered)) for t, k in enumerate(thresholds)]
@@ -167,17 +174,17 @@ def plan_with(
     left_ns = brute_force_ns - len(probes.masks) * costs.probe_ns
     limits = Limits(
         entries=max(0, round(left_ns / costs.entry_ns)),
-        candidates=max(_FEWEST_CANDIDATES, min(_MOST_CANDIDATES, round(_CANDIDATES_SHARE * brute_force_ns / costs.candidate_ns))),
+        candidates=max(
+            _FEWEST_CANDIDATES, min(_MOST_CANDIDATES, round(_CANDIDATES_SHARE * brute_force_ns / costs.candidate_ns))
+        ),
     )
     expected = Work(len(probes.masks), entries, candidates)
     return Plan(thresholds, probes, limits, expected, expected.cost_ns(costs))
 
 
-def _cheapest_sums(
-    firsts: dict[int, tuple[float, tuple[int, ...]]], seconds: dict[int, tuple[float, tuple[int, ...]]], limit: int
-) -> dict[int, tuple[float, tuple[int, ...]]]:
+def _cheapest_sums(firsts: _Choices, seconds: _Choices, limit: int) -> _Choices:
     """Combine choices of two parts: for each sum up to the limit, the cheapest pair."""
-    best: dict[int, tuple[float, tuple[int, ...]]] = {}
+    best: _Choices = {}
     for a, (first_cost, first) in firsts.items():
         for b, (second_cost, second) in seconds.items():
             cost = first_cost + second_cost

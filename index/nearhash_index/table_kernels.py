@@ -1,5 +1,6 @@
-# mypy: disable-error-code="var-annotated, assignment"
-"""Numba kernels for the tables: build them, and search them. They release the GIL and allocate nothing.
+# mypy: disable-error-code="call-arg, var-annotated, assignment"
+# (Numba passes the first argument of an intrinsic itself, and types the kernels.)
+"""Numba kernels that search the tables. They release the GIL and allocate nothing.
 
 A probe costs a read from memory more than anything else. So each step asks for what the next will read: all bucket
 borders of some queries first, then the buckets themselves a few probes ahead, and the codes of candidates together.
@@ -13,9 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from nearhash_index.fields import entry_of, key_of, rest_of, rotated_right, word_of
 from nearhash_index.intrinsics import LANES, near_lanes, popcount, prefetch
 
-__all__ = ["Found", "Room", "count_buckets", "place_codes", "read_lines", "search"]
+__all__ = ["Found", "Room", "read_lines", "search"]
 
 LINE = 16
 """Entries per cache line."""
@@ -32,7 +34,8 @@ class Room(NamedTuple):
     entries : uint64[g]
         How many codes the probes of a query meet, for the at most g queries located together.
     candidates : int64[c, 4]
-        Query, table, slot, and how many bits of the word beside band and entry may differ; c exceeds the limit of candidates per query by LANES at least.
+        Query, table, slot, and how many bits of the rest may differ. c exceeds the limit of candidates per query by
+        LANES at least.
     difference : uint64[words]
     """
 
@@ -51,80 +54,13 @@ class Found(NamedTuple):
     distance: NDArray[np.int64]
 
 
-@njit(nogil=True, cache=True)
-def _word(planes: Any, word: Any, row: Any) -> Any:
-    """Put one uint64 word of a code together from the planes that hold its slices."""
-    bits = 8 * planes[0].itemsize
-    slices = 64 // bits
-    value = np.uint64(0)
-    for k in range(slices):
-        value |= np.uint64(planes[word * slices + k][row]) << np.uint64(k * bits)
-    return value
-
-
-@njit(nogil=True, cache=True)
-def _rotate(value: Any, shift: Any) -> Any:
-    """Rotate right: a band that began at bit `shift` begins at bit 0 then."""
-    return (value >> shift) | (value << ((np.uint64(64) - shift) & np.uint64(63)))
-
-
-@njit(nogil=True, cache=True)
-def _key(rotated: Any, bits: Any) -> Any:
-    return rotated & ((np.uint64(1) << bits) - np.uint64(1))
-
-
-@njit(nogil=True, cache=True)
-def _entry(rotated: Any) -> Any:
-    return rotated >> np.uint64(32)
-
-
-@njit(nogil=True, cache=True)
-def _rest(rotated: Any, bits: Any) -> Any:
-    """Return the bits between the entry and a band of that many bits, at most 16, those next to the entry."""
-    return (rotated & np.uint64(0xFFFF_FFFF)) >> max(bits, np.uint64(16))
-
-
-@njit(nogil=True, cache=True)
-def _parity(planes: Any, row: Any) -> Any:
-    ones = np.uint64(0)
-    for plane in planes:
-        ones += np.uint64(popcount(plane[row]))
-    return ones & np.uint64(1)
-
-
-@njit(nogil=True, cache=True)
-def count_buckets(planes: Any, word: Any, shift: Any, bits: Any, offsets: Any) -> None:
-    """Set offsets[b] to the number of codes in the buckets before b, in O(n + 2**bits)."""
-    offsets[:] = 0
-    for i in range(planes[0].size):
-        row = np.uint64(i)
-        key = _key(_rotate(_word(planes, word, row), shift), bits)
-        offsets[(key << np.uint64(1)) + _parity(planes, row) + np.uint64(1)] += np.uint32(1)
-    for b in range(1, offsets.size):
-        offsets[b] += offsets[b - 1]
-
-
-@njit(nogil=True, cache=True)
-def place_codes(planes: Any, word: Any, shift: Any, bits: Any, ends: Any, entries: Any, rests: Any, ids: Any) -> None:
-    """Write what each table holds of a code into its bucket, in O(n). `ends` is a copy of the offsets, and used up."""
-    for i in range(planes[0].size):
-        row = np.uint64(i)
-        rotated = _rotate(_word(planes, word, row), shift)
-        bucket = (_key(rotated, bits) << np.uint64(1)) + _parity(planes, row)
-        slot = np.uint64(ends[bucket])
-        ends[bucket] += np.uint32(1)
-        entries[slot] = np.uint32(_entry(rotated))
-        rests[slot] = np.uint16(_rest(rotated, bits))
-        ids[slot] = np.uint32(row)
-
-
-# Whatever Numba takes out of a tuple, or slices, is counted by an atomic reference count, which costs as much as a probe.
-# So arrays are taken out once for a group of queries, and indexed as a whole.
+# Whatever Numba takes out of a tuple, or slices, is counted by an atomic reference count, which costs as much as a
+# probe. So arrays are taken out once for a group of queries, and indexed as a whole.
 
 
 @njit(nogil=True, cache=True)
 def _locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radius: Any, room: Any) -> None:
-    """Read for the queries first..last - 1 where the buckets of each probe begin and end, and how many codes they hold."""
+    """Read where the buckets of each probe begin and end, for the queries first..last - 1, and count their codes."""
     word, shift, bits, first_bucket, offsets = (
         tables.word, tables.shift, tables.bits, tables.first_bucket, tables.offsets
     )  # fmt: skip
@@ -132,7 +68,7 @@ def _locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radiu
     begins, ends, entries = room.begins, room.ends, room.entries
     for i in range(first, last):
         for t in range(word.size):
-            key = _key(_rotate(queries[i, word[t]], shift[t]), bits[t])
+            key = key_of(rotated_right(queries[i, word[t]], shift[t]), bits[t])
             for p in range(starts[t], starts[t + 1]):
                 prefetch(offsets, first_bucket[t] + ((key ^ np.uint64(masks[p])) << np.uint64(1)))
     k = np.uint64(0)
@@ -143,7 +79,7 @@ def _locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radiu
         parity &= np.uint64(1)
         total = np.uint64(0)
         for t in range(word.size):
-            key = _key(_rotate(queries[i, word[t]], shift[t]), bits[t])
+            key = key_of(rotated_right(queries[i, word[t]], shift[t]), bits[t])
             for p in range(starts[t], both_stops[t]):
                 bucket = first_bucket[t] + ((key ^ np.uint64(masks[p])) << np.uint64(1))
                 begins[k], ends[k] = offsets[bucket], offsets[bucket + np.uint64(2)]
@@ -155,6 +91,17 @@ def _locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radiu
                 total += np.uint64(ends[k]) - np.uint64(begins[k])
                 k += np.uint64(1)
         entries[i - first] = total
+
+
+@njit(nogil=True, cache=True)
+def _ask_for(entries: Any, start: Any, stop: Any) -> None:
+    # Two lines for certain, since most buckets have no more: no branch can be mispredicted then.
+    prefetch(entries, start)
+    prefetch(entries, start + np.uint64(LINE))
+    start += np.uint64(2 * LINE)
+    while start < stop:
+        prefetch(entries, start)
+        start += np.uint64(LINE)
 
 
 @njit(nogil=True, cache=True)
@@ -190,21 +137,15 @@ def _scan(
             continue
         query_waiting = waiting
         for t in range(word.size):
-            rotated = _rotate(queries[i, word[t]], shift[t])
-            value = _entry(rotated)
+            rotated = rotated_right(queries[i, word[t]], shift[t])
+            value = entry_of(rotated)
             first_entry = np.uint64(t) * entries_per_table
             k = np.uint64(i - first) * probes_per_query + np.uint64(starts[t])
             stop = k + np.uint64(starts[t + 1] - starts[t])
             mask = np.uint64(starts[t])
             while k < stop:
                 ahead = min(k + np.uint64(_PROBES_AHEAD), stop - np.uint64(1))
-                slot = first_entry + np.uint64(begins[ahead])
-                prefetch(entries, slot)
-                prefetch(entries, slot + np.uint64(LINE))
-                slot += np.uint64(2 * LINE)
-                while slot < first_entry + np.uint64(ends[ahead]):
-                    prefetch(entries, slot)
-                    slot += np.uint64(LINE)
+                _ask_for(entries, first_entry + np.uint64(begins[ahead]), first_entry + np.uint64(ends[ahead]))
                 begin, end = np.uint64(begins[k]), np.uint64(ends[k])
                 bound = np.uint64(word_radii[word[t]]) - np.uint64(popcount(masks[mask]))
                 line = begin & ~np.uint64(LINE - 1)
@@ -245,7 +186,7 @@ def _verify(
     kept = 0
     for c in range(waiting):
         i, t, slot = candidates[c, 0], candidates[c, 1], candidates[c, 2]
-        rest = _rest(_rotate(queries[i, word[t]], shift[t]), bits[t])
+        rest = rest_of(rotated_right(queries[i, word[t]], shift[t]), bits[t])
         if np.int64(popcount(rest ^ np.uint64(rests[t, slot]))) <= candidates[c, 3]:
             candidates[kept, 0], candidates[kept, 1], candidates[kept, 2] = i, t, slot
             kept += 1
@@ -257,7 +198,7 @@ def _verify(
         i, table, code = candidates[c, 0], candidates[c, 1], candidates[c, 2]
         distance = 0
         for w in range(queries.shape[1]):
-            difference[w] = _word(planes, w, np.uint64(code)) ^ queries[i, w]
+            difference[w] = word_of(planes, w, np.uint64(code)) ^ queries[i, w]
             distance += np.int64(popcount(difference[w]))
         if distance > radius:
             continue
@@ -267,7 +208,7 @@ def _verify(
             differing = difference[word[t]]
             word_radius = word_radii[word[t]] - (less if word[t] == word[lowered] else 0)
             threshold = thresholds[t] - (less if t == lowered else 0)
-            in_band = _key(_rotate(differing, shift[t]), bits[t])
+            in_band = key_of(rotated_right(differing, shift[t]), bits[t])
             if np.int64(popcount(in_band)) <= threshold and np.int64(popcount(differing)) <= word_radius:
                 if t == table:
                     if found < code_out.size:

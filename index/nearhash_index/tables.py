@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nearhash_index import table_kernels
+from nearhash_index import build_kernels, table_kernels
 from nearhash_index.bands import Band
 from nearhash_index.brute_force import Planes
 from nearhash_index.codes import Codes
@@ -84,7 +84,7 @@ class Tables(NamedTuple):
         sizes = (np.uint64(2) << bits) + np.uint64(1)
         first_bucket = np.cumsum(sizes, dtype=np.uint64) - sizes
         tables = cls(word, shift, bits, first_bucket, offsets, entries, rests, ids)
-        return cls(*map(read_only, tables))
+        return cls(*(read_only(array) for array in tables))
 
 
 def build(planes: Planes, bands: Sequence[Band], threads: int = 1) -> Tables:
@@ -100,8 +100,8 @@ def build(planes: Planes, bands: Sequence[Band], threads: int = 1) -> Tables:
     def fill(t: int) -> None:
         part = offsets[int(tables.first_bucket[t]) :][: (2 << bands[t].bits) + 1]
         band = tables.word[t], tables.shift[t], tables.bits[t]
-        table_kernels.count_buckets(plane_list, *band, part)
-        table_kernels.place_codes(plane_list, *band, part.copy(), entries[t], rests[t], ids[t])
+        build_kernels.count_buckets(plane_list, *band, part)
+        build_kernels.place_codes(plane_list, *band, part.copy(), entries[t], rests[t], ids[t])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(fill, range(len(bands))))
@@ -135,7 +135,9 @@ def search(tables: Tables, planes: Planes, plan: Plan, queries: Codes, radius: i
     capacity = max(_FIRST_CAPACITY, _MATCHES_PER_QUERY * len(queries))
     while True:
         out = table_kernels.Found(*np.empty((3, capacity), dtype=np.int64))
-        count = table_kernels.search(tables, plan.probes, tuple(planes), queries, radius, plan.limits, room, refused, out)
+        count = table_kernels.search(
+            tables, plan.probes, tuple(planes), queries, radius, plan.limits, room, refused, out
+        )
         if count <= capacity:
             break
         capacity = count

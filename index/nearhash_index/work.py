@@ -70,4 +70,5 @@ def table_work(bits: int, threshold: int, bucket_sizes: Sequence[float] | NDArra
 @cache
 def _chance_to_pass(bound: int) -> float:
     """Return the chance that an entry of random bits differs in at most `bound`."""
-    return sum(math.comb(_ENTRY_BITS, ones) for ones in range(min(bound, _ENTRY_BITS) + 1)) / 2**_ENTRY_BITS
+    near = sum(math.comb(_ENTRY_BITS, ones) for ones in range(min(bound, _ENTRY_BITS) + 1))
+    return float(near / 2**_ENTRY_BITS)
