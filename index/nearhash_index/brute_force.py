@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nearhash_index import kernels
 from nearhash_index.codes import Codes
-from nearhash_index.matches import Matches
+from nearhash_index.matches import Hits
 
 __all__ = ["Planes", "planes_of", "scan"]
 
@@ -24,7 +24,7 @@ _PASSING_BLOCKS = 0.05
 
 
 def planes_of(codes: Codes) -> Planes:
-    """Slice codes into planes, as the kernels read them.
+    """Copy codes into planes, as the kernels read them.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ def planes_of(codes: Codes) -> Planes:
 
     """
     slices = codes.view(np.uint16) if codes.shape[1] == 1 else codes
-    return np.ascontiguousarray(slices.T)
+    return np.array(slices.T, order="C")
 
 
-def scan(planes: Planes, queries: Codes, radius: int) -> Matches:
+def scan(planes: Planes, queries: Codes, radius: int) -> Hits:
     """Find all codes within the radius (inclusive) of each query, in O(n * q) and one pass over the codes.
 
     Parameters
@@ -57,7 +57,7 @@ def scan(planes: Planes, queries: Codes, radius: int) -> Matches:
         out = np.empty((3, capacity), dtype=np.int64)
         found = kernels.scan(plane_list[: filtered_by or 1], plane_list, query_slices, bound, filtered_by > 0, *out)
         if found <= capacity:
-            return Matches.sorted(*out[:, :found])
+            return Hits(*out[:, :found])
         capacity = found
 
 

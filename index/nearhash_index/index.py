@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
-from nearhash_index import brute_force
+from nearhash_index import brute_force, calibration, tables
+from nearhash_index.bands import Band
 from nearhash_index.brute_force import Planes
 from nearhash_index.codes import Codes, check_codes
 from nearhash_index.errors import InvalidInput
-from nearhash_index.matches import Matches
+from nearhash_index.explain import Explanation
+from nearhash_index.layout import choose_bands
+from nearhash_index.matches import Hits, Matches
+from nearhash_index.plan import Plan, Planner
+from nearhash_index.tables import Tables
+from nearhash_index.unique import Postings, collapse
 
 __all__ = ["Index"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MOST_CODES = 2**32 - 1
+"""Ids and offsets have 32 bits."""
+_RADIUS_PER_WORD = 8
+_FEWEST_CODES_PER_THREAD = 1 << 18
+"""Below, starting a thread takes longer than comparing the codes."""
 
 
 class Index:
@@ -23,36 +41,85 @@ class Index:
     the arrays may lie in a memory map.
     """
 
-    def __init__(self, planes: Planes) -> None:
-        self._planes = planes
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = {name: tables.read_only(array) for name, array in arrays.items()}
+        bands = [Band(*map(int, row)) for row in self._arrays["bands"]]
+        self._planes: Planes = self._arrays["planes"]
+        self._postings = Postings(self._arrays["posting_starts"], self._arrays["posting_rows"])
+        self._tables = Tables.over(bands, *(self._arrays[name] for name in ("offsets", "entries", "rests", "ids")))
+        self._planner: Planner | None = None
+        self._plans: dict[int, Plan | None] = {}
 
     @classmethod
-    def build(cls, codes: Codes) -> Index:
-        """Index the codes, in O(n).
+    def build(cls, codes: Codes, *, radius: int | None = None, threads: int = 1) -> Index:
+        """Index the codes, in O(n log n).
 
         Parameters
         ----------
         codes : uint64[n, words]
-            words is 1 to 4. Copied.
+            words is 1 to 4, n less than 2**32. Copied.
+        radius : int, optional
+            The radius to make fast, in bits, inclusive: 0 for digests. By default 8 per word. All others are answered
+            exactly, too, and never take longer than brute force.
+        threads : int
+            Number of tables to build at a time.
 
         Raises
         ------
         InvalidInput
-            If the array has another shape or dtype.
+            If the array has another shape or dtype, or the radius is out of range.
         """
-        return cls.open({"planes": brute_force.planes_of(check_codes(codes, "codes"))})
+        codes = check_codes(codes, "codes")
+        if len(codes) > _MOST_CODES:
+            raise InvalidInput("codes", f"{len(codes)} codes; use at most {_MOST_CODES} in one index")
+        words = codes.shape[1]
+        radius = _RADIUS_PER_WORD * words if radius is None else _checked_radius(radius, words)
+        unique, postings = collapse(codes)
+        planes = brute_force.planes_of(unique)
+        n = len(unique)
+        brute_force_ns = n * calibration.brute_force_ns(words, radius)
+        bands = choose_bands(n, words, radius, calibration.table_costs(16 * words * n), brute_force_ns)
+        return cls.with_bands(planes, postings, bands, threads)
+
+    @classmethod
+    def with_bands(cls, planes: Planes, postings: Postings, bands: list[Band], threads: int = 1) -> Index:
+        """Index unique codes by the bands given."""
+        built = tables.build(planes, bands, threads)
+        return cls.open(
+            {
+                "planes": planes,
+                "posting_starts": postings.starts,
+                "posting_rows": postings.rows,
+                "bands": np.array(bands, dtype=np.int64).reshape(-1, 3),
+                "bucket_sizes": tables.bucket_sizes(built),
+                "offsets": built.offsets,
+                "entries": built.entries,
+                "rests": built.rests,
+                "ids": built.ids,
+            }
+        )
 
     @classmethod
     def open(cls, arrays: Mapping[str, NDArray[Any]]) -> Index:
-        """Search in place the arrays that `arrays()` of another index returned."""
-        planes = arrays["planes"].view()
-        # One kernel specialisation for built and for mapped arrays.
-        planes.flags.writeable = False
-        return cls(planes)
+        """Search in place the arrays that `arrays()` of another index returned, in O(1).
+
+        The file that they come from is to be verified before: damaged arrays may end the process.
+        """
+        return cls(arrays)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all that the index consists of, for storage."""
-        return {"planes": self._planes}
+        """Return all that the index consists of, for storage.
+
+        planes : uint16[4, u] for codes of one word, else uint64[words, u]
+            The u unique codes, sliced.
+        posting_starts, posting_rows : see `Postings`
+        bands : int64[m, 3]
+            Word, shift and bits of each table's band.
+        bucket_sizes : float64[m, MAX_THRESHOLD + 1]
+            What the planner knows of the tables; see `Planner`.
+        offsets, entries, rests, ids : see `Tables`
+        """
+        return dict(self._arrays)
 
     @property
     def words(self) -> int:
@@ -60,9 +127,9 @@ class Index:
         return len(self._planes) * self._planes.itemsize // 8
 
     def __len__(self) -> int:
-        return int(self._planes.shape[1])
+        return len(self._postings.rows) or int(self._planes.shape[1])
 
-    def search(self, queries: Codes, radius: int) -> Matches:
+    def search(self, queries: Codes, radius: int, *, threads: int = 1) -> Matches:
         """Find every code within the radius of each query.
 
         Parameters
@@ -70,6 +137,8 @@ class Index:
         queries : uint64[q, words]
         radius : int
             Inclusive, in bits; 0 to 64 * words.
+        threads : int
+            The most to use. The answer does not depend on it.
 
         Returns
         -------
@@ -80,7 +149,87 @@ class Index:
         InvalidInput
             If the queries have another shape or dtype, or the radius is out of range.
         """
-        queries = check_codes(queries, "queries", self.words)
-        if not 0 <= radius <= 64 * self.words:
-            raise InvalidInput("radius", f"{radius} is out of range; use 0 to {64 * self.words}")
-        return brute_force.scan(self._planes, queries, radius)
+        queries = tables.read_only(check_codes(queries, "queries", self.words))
+        radius = _checked_radius(radius, self.words)
+        plan = self._plan(radius)
+        hits = self._scan(queries, radius, threads) if plan is None else self._probe(plan, queries, radius, threads)
+        return self._postings.expand(hits)
+
+    def explain(self, radius: int) -> Explanation:
+        """Tell how queries of that radius (inclusive) are answered, and what that costs.
+
+        Raises
+        ------
+        InvalidInput
+            If the radius is out of range.
+        """
+        radius = _checked_radius(radius, self.words)
+        plan = self._plan(radius)
+        n = max(1, len(self))
+        return Explanation(
+            radius=radius,
+            path="tables" if plan else "brute force",
+            bands=tuple(self._tables.bands),
+            thresholds=plan.thresholds if plan else (),
+            expected_probes=len(plan.probes.masks) if plan else 0,
+            expected_candidates=plan.work.entries if plan else self._planes.shape[1],
+            expected_us=(plan.cost_ns if plan else self._brute_force_ns(radius)) / 1000,
+            bytes_per_hash={name: array.nbytes / n for name, array in self.arrays().items()},
+        )
+
+    def warm(self, radius: int | None = None) -> None:
+        """Load the kernels and every page of the arrays, so that the first queries of that radius are fast, too."""
+        for array in self.arrays().values():
+            # One word of each page of 4 KiB.
+            array.reshape(-1).view(np.uint8)[::4096].max(initial=0)
+        queries = np.zeros((1, self.words), dtype=np.uint64)
+        self.search(queries, _RADIUS_PER_WORD * self.words if radius is None else radius)
+
+    def _probe(self, plan: Plan, queries: Codes, radius: int, threads: int) -> Hits:
+        parts = np.array_split(queries, max(1, min(threads, len(queries))))
+        answers = _on_threads(lambda part: tables.search(self._tables, self._planes, plan, part, radius), parts)
+        firsts = np.cumsum([0, *map(len, parts)])
+        found = [hits._replace(query=hits.query + first) for (hits, _), first in zip(answers, firsts, strict=False)]
+        refused = np.flatnonzero(np.concatenate([refused for _, refused in answers]))
+        if len(refused):
+            hits = self._scan(tables.read_only(queries[refused]), radius, threads)
+            found.append(hits._replace(query=refused[hits.query]))
+        return _joined(found)
+
+    def _scan(self, queries: Codes, radius: int, threads: int) -> Hits:
+        n = self._planes.shape[1]
+        borders = np.linspace(0, n, max(1, min(threads, n // _FEWEST_CODES_PER_THREAD)) + 1, dtype=np.int64)
+        parts = list(pairwise(borders))
+        answers = _on_threads(lambda part: brute_force.scan(self._planes[:, slice(*part)], queries, radius), parts)
+        return _joined([hits._replace(code=hits.code + first) for hits, (first, _) in zip(answers, parts, strict=True)])
+
+    def _plan(self, radius: int) -> Plan | None:
+        """Return the plan for the radius, or None for brute force. Made once; made twice by chance, it is the same."""
+        if not self._tables.bands:
+            return None
+        if radius not in self._plans:
+            if self._planner is None:
+                costs = calibration.table_costs(self._tables.entries.nbytes)
+                self._planner = Planner(self._tables.bands, self.words, self._arrays["bucket_sizes"], costs)
+            self._plans[radius] = self._planner.plan(radius, self._brute_force_ns(radius))
+        return self._plans[radius]
+
+    def _brute_force_ns(self, radius: int) -> float:
+        return int(self._planes.shape[1]) * calibration.brute_force_ns(self.words, radius)
+
+
+def _on_threads(answer: Callable[[T], R], parts: Sequence[T]) -> list[R]:
+    if len(parts) == 1:
+        return [answer(parts[0])]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return list(pool.map(answer, parts))
+
+
+def _joined(found: Sequence[Hits]) -> Hits:
+    return found[0] if len(found) == 1 else Hits(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def _checked_radius(radius: int, words: int) -> int:
+    if not 0 <= radius <= 64 * words:
+        raise InvalidInput("radius", f"{radius} is out of range; use 0 to {64 * words}")
+    return radius

@@ -10,7 +10,7 @@ many as the bits in which the code differs: if even those exceed the radius, no 
 asks for one popcount per code where the distance itself would need one per plane. Only blocks that pass are compared
 exactly, and when too many pass, the filter is left out.
 
-All kernels stay in this one module: Numba's on-disk cache does not notice a change in another one.
+Numba's on-disk cache does not notice a change in another module: after one in `intrinsics`, touch this file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import numpy as np
 from numba import njit
 from numba.extending import intrinsic
 
+from nearhash_index.intrinsics import popcount
+
 __all__ = ["scan"]
 
 BLOCK_BYTES = 16 * 1024
@@ -28,12 +30,6 @@ BLOCK_BYTES = 16 * 1024
 
 
 # Numba widens uint16 to uint64 in arithmetic, which would quarter the lanes of a vector. These keep the width.
-
-
-@intrinsic
-def _popcount(_context: Any, x: Any) -> Any:
-    """Count the set bits, in the width of x."""
-    return x(x), lambda _context, builder, _signature, args: builder.ctpop(args[0])
 
 
 @intrinsic
@@ -75,7 +71,7 @@ def may_match(planes: Any, start: Any, stop: Any, query: Any, radius: Any) -> An
         difference = _xor(planes[0][j], query[0])
         for k in range(1, len(planes)):
             difference = _or(difference, _xor(planes[k][j], query[k]))
-        found = _or_not_above(found, _popcount(difference), radius)
+        found = _or_not_above(found, popcount(difference), radius)
     return found != 0
 
 
@@ -84,9 +80,9 @@ def has_match(planes: Any, start: Any, stop: Any, query: Any, radius: Any) -> An
     """Tell whether a code of start..stop lies within the radius."""
     found = _zero(radius)
     for j in range(start, stop):
-        distance = _popcount(_xor(planes[0][j], query[0]))
+        distance = popcount(_xor(planes[0][j], query[0]))
         for k in range(1, len(planes)):
-            distance = _plus(distance, _popcount(_xor(planes[k][j], query[k])))
+            distance = _plus(distance, popcount(_xor(planes[k][j], query[k])))
         found = _or_not_above(found, distance, radius)
     return found != 0
 
@@ -144,7 +140,7 @@ def scan(
             for j in range(start, stop):
                 distance = 0
                 for k in range(len(planes)):
-                    distance += np.int64(_popcount(_xor(planes[k][j], query[k])))
+                    distance += np.int64(popcount(_xor(planes[k][j], query[k])))
                 if distance <= np.int64(radius):
                     if found < row_out.size:
                         query_out[found] = i

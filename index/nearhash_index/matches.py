@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Matches"]
+__all__ = ["Hits", "Matches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,11 @@ class Matches:
 
     def __len__(self) -> int:
         return len(self.query)
+
+
+class Hits(NamedTuple):
+    """Pairs of query and indexed code within the radius, in no particular order: three int64[k]."""
+
+    query: NDArray[np.int64]
+    code: NDArray[np.int64]
+    distance: NDArray[np.int64]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,20 @@ class TLSFiles:
         for path in (self.certificate_chain, self.private_key, self.client_authority):
             if path is not None and not path.is_file():
                 raise InvalidInput(str(path), "no such file; give a PEM file")
+        # Found here, not in workers that cannot start.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self.certificate_chain, self.private_key, password="")
+        except ssl.SSLError:
+            raise InvalidInput(
+                f"{self.certificate_chain}, {self.private_key}",
+                "no certificate with its private key; give PEM files that belong together, the key not encrypted",
+            ) from None
+        if self.client_authority is not None:
+            try:
+                context.load_verify_locations(self.client_authority)
+            except ssl.SSLError:
+                raise InvalidInput(str(self.client_authority), "no certificate; give a PEM file") from None
 
 
 @dataclass(frozen=True, slots=True)

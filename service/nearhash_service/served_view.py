@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from nearhash_index.errors import NearHashIndexError, NotPublished
+from nearhash_index.errors import NearHashIndexError, NotPublished, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
 from nearhash_index.store.delta import DeltaFollower
@@ -33,7 +33,7 @@ class ServedView:
         self._view: View | None = None
         self._follower: DeltaFollower | None = None
         self._served: Current | None = None
-        self._refused: Current | None = None
+        self._refused: tuple[Current, NearHashIndexError] | None = None
         self._error: NearHashIndexError | None = None
 
     def get(self) -> View:
@@ -57,7 +57,8 @@ class ServedView:
     def refresh(self) -> bool:
         """Serve what CURRENT names, verified and warmed, and the changes since. To be called by one thread.
 
-        A generation that is refused is reported and not tried again; the one served so far stays.
+        A generation that is refused is reported and not tried again; the one served so far stays. What the operating
+        system refuses is reported and tried again.
 
         Returns
         -------
@@ -68,14 +69,17 @@ class ServedView:
             current = self._directory.current()
             if current == self._served:
                 self._error = None
-                self._follow_changes()
-            elif current != self._refused:
+            elif self._refused and current == self._refused[0]:
+                self._report(self._refused[1])
+            else:
                 self._exchange(current)
         except NotPublished:
             pass
         except NearHashIndexError as error:
             self._report(error)
-            self._follow_changes()
+        except OSError as error:
+            self._report(StorageFailed(f"the generation cannot be read: {error}"))
+        self._follow_changes()
         return self._view is not None
 
     def follow(self, stop: threading.Event, interval_s: float) -> None:
@@ -90,8 +94,8 @@ class ServedView:
         started_s = time.perf_counter()
         try:
             generation = Generation.open(self._directory.generation_path(current.number))
-        except NearHashIndexError:
-            self._refused = current
+        except NearHashIndexError as error:
+            self._refused = current, error
             raise
         _warm(generation)
         follower = DeltaFollower(generation, pinned=current.pinned)

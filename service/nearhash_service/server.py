@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 from nearhash_index.store import DataDirectory, Registry
@@ -22,6 +23,7 @@ __all__ = ["Server"]
 
 _THREADS = 8
 """Calls that a process works on at once. Kernels release the GIL; more threads only add waiting."""
+_MAX_REFLECTIONS = 2
 _MAX_MESSAGE_BYTES = 16 << 20
 """Above what the largest accepted batch needs, so that a larger one is refused in words."""
 _LOOKUP = lookup_pb2.DESCRIPTOR.services_by_name["LookupService"].full_name
@@ -121,12 +123,31 @@ class Server:
         self._health.set(service, status)
 
 
+class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
+    """Answers reflection, to few at once: a client holds one of the server's threads until it closes its stream."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(names)
+        self._free = threading.BoundedSemaphore(_MAX_REFLECTIONS)
+
+    def ServerReflectionInfo(  # noqa: N802 - gRPC's name
+        self, request_iterator: Iterator[reflection_pb2.ServerReflectionRequest], context: grpc.ServicerContext
+    ) -> Iterator[reflection_pb2.ServerReflectionResponse]:
+        """Answer a stream of questions."""
+        if not self._free.acquire(blocking=False):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many reflection streams are open; try again later")
+        try:
+            yield from super().ServerReflectionInfo(request_iterator, context)
+        finally:
+            self._free.release()
+
+
 def _add_reflection(server: grpc.Server) -> None:
     """Answer reflection under its old name, v1alpha, and its new one, v1. The messages are the same on the wire."""
-    names = (_LOOKUP, _BANKS, health.SERVICE_NAME, reflection.SERVICE_NAME, _REFLECTION_V1)
-    reflection.enable_server_reflection(names, server)
+    servicer = _Reflection((_LOOKUP, _BANKS, health.SERVICE_NAME, reflection.SERVICE_NAME, _REFLECTION_V1))
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
     method = grpc.stream_stream_rpc_method_handler(
-        reflection.ReflectionServicer(names).ServerReflectionInfo,
+        servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )

@@ -7,13 +7,14 @@ import multiprocessing
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from time import monotonic
 
 from nearhash_index.errors import InvalidInput
-from nearhash_index.store import DataDirectory
+from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.config import ServerConfig
 from nearhash_service.received_signals import receive_signals
 from nearhash_service.worker import run_worker
@@ -47,10 +48,10 @@ def serve(config: ServerConfig, on_ready: Callable[[str, int], None]) -> None:
     ------
     InvalidInput
         If the address cannot be listened on.
-    NotADataDirectory, WrongVersion, CorruptData
+    NotADataDirectory, WrongVersion, CorruptData, StorageFailed
         If the data directory cannot be used; one is made where nothing is yet.
     """
-    DataDirectory.create(config.data)
+    Registry(DataDirectory.create(config.data)).close()
     reservation = _reserve(config.host, config.port)
     config = replace(config, port=reservation.getsockname()[1])
     # Spawned, not forked: gRPC does not survive a fork.
@@ -86,8 +87,11 @@ def _supervise(
         if stopped in events:
             return
         for event in events:
-            if event in of_connection and of_connection[event] in starting:
-                starting.discard(of_connection[event])
+            if event in of_connection:
+                # Its end instead of a message: the worker died while starting, as its sentinel will tell.
+                with suppress(EOFError, ConnectionResetError):
+                    workers[of_connection[event]].connection.recv()
+                    starting.discard(of_connection[event])
         for event in events:
             if event in of_sentinel:
                 i = of_sentinel[event]

@@ -91,7 +91,7 @@ def test_a_hash_with_too_few_or_too_many_digits_is_refused_by_position(hash_type
     [
         "0123 456789abcde",
         " 0123456789abcde",
-        "01 23 45 67 89 a",
+        "01 23 45 67 89ab",
         "0x23456789abcdef",
         "0123456789abcdeg",
         "0123456789abcde\n",

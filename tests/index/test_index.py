@@ -82,8 +82,72 @@ def test_opens_over_stored_arrays_without_copying() -> None:
     assert len(opened) == 500
     assert opened.words == 2
     for name, array in built.arrays().items():
-        assert np.shares_memory(array, opened.arrays()[name])
+        assert array.size == 0 or np.shares_memory(array, opened.arrays()[name])
     assert_same(opened.search(codes[:5], 3), built.search(codes[:5], 3), "opened")
+
+
+@pytest.mark.parametrize("words", [1, 4])
+def test_large_collections_are_searched_by_tables(words: int) -> None:
+    rng = np.random.default_rng(10)
+    codes = random_codes(rng, 200_000, words)
+    codes[1000:1100] = codes[:1]
+    planned = 8 if words == 1 else 31
+    index = Index.build(codes, threads=2)
+    assert index.explain(planned).path == "tables"
+    rows = rng.integers(0, len(codes), 8)
+    for radius in (0, 1, planned - 1, planned, planned + 1, planned + 3):
+        queries = np.concatenate(
+            [flip_bits(rng, codes[rows], radius), flip_bits(rng, codes[rows], radius + 1), codes[:1]]
+        )
+        expected = reference.search(codes, queries, radius)
+        for threads in (1, 3):
+            assert_same(index.search(queries, radius, threads=threads), expected, f"{radius}, {threads} threads")
+
+
+def test_brute_force_on_threads_gives_the_same_answer() -> None:
+    rng = np.random.default_rng(11)
+    codes = random_codes(rng, 600_000, 1)
+    index = Index.build(codes)
+    queries = flip_bits(rng, codes[[0, 299_999, 300_000, 599_999]], 20)
+    assert index.explain(20).path == "brute force"
+    assert_same(index.search(queries, 20, threads=4), index.search(queries, 20), "threads")
+    assert_same(index.search(queries, 20, threads=4), reference.search(codes, queries, 20), "oracle")
+
+
+def test_an_adversarial_list_is_left_to_brute_force() -> None:
+    """All codes share the values of all bands but for a few bits, so that the tables rule nothing out."""
+    rng = np.random.default_rng(12)
+    codes = random_codes(rng, 300_000, 1) & np.uint64(0x003F_003F_003F_003F)
+    index = Index.build(codes)
+    assert index.explain(8).path == "brute force"
+    queries = flip_bits(rng, codes[:5], 8)
+    assert_same(index.search(queries, 8), reference.search(codes, queries, 8), "adversarial")
+
+
+def test_a_large_cluster_in_a_large_list_is_answered_exactly() -> None:
+    """Queries near it are refused by the tables and go on to brute force; others are not."""
+    rng = np.random.default_rng(13)
+    codes = random_codes(rng, 400_000, 1)
+    codes[:50_000] = (codes[0] & np.uint64(0xFFFF_FFFF_0000_0000)) | (codes[:50_000] & np.uint64(0x3FFF))
+    index = Index.build(codes)
+    queries = np.concatenate([flip_bits(rng, codes[:4], 3), flip_bits(rng, codes[100_000:100_004], 8)])
+    assert_same(index.search(queries, 8), reference.search(codes, queries, 8), "cluster")
+
+
+def test_explains_what_it_does() -> None:
+    codes = random_codes(np.random.default_rng(14), 300_000, 1)
+    index = Index.build(codes)
+    told = index.explain(8)
+    assert told.path == "tables"
+    assert sum(told.thresholds) + len(told.thresholds) == 9
+    assert len(told.bands) == len(told.thresholds)
+    assert 0 < told.expected_probes < told.expected_candidates < len(codes) / 10
+    assert 8 < sum(told.bytes_per_hash.values()) <= 64
+    far = index.explain(40)
+    assert (far.path, far.thresholds, far.expected_candidates) == ("brute force", (), 300_000)
+    index.warm()
+    with pytest.raises(InvalidInput, match="radius: 65"):
+        index.explain(65)
 
 
 def test_threads_may_share_an_index() -> None:

@@ -33,7 +33,7 @@ class Raising(lookup_pb2_grpc.LookupServiceServicer):
 
     error: Exception | None = None
 
-    def Lookup(self, request, context):  # noqa: N802
+    def Lookup(self, request, context):  # noqa: ARG002, N802
         if self.error:
             raise self.error
         return lookup_pb2.LookupResponse(generation=7)

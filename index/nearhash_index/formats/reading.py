@@ -70,7 +70,7 @@ def _rows(path: Path, hash_type: HashType | None) -> Iterator[Row]:
     # utf-8-sig: spreadsheets begin their CSV files with a byte order mark.
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
-        has_header = "hash" in (field.strip().lower() for field in first.split(","))
+        has_header = "hash" in (field.strip().strip('"').lower() for field in first.split(","))
         lines = chain([first], file)
         yield from read_csv(lines, hash_type) if has_header else read_hex(lines, hash_type)
 

@@ -8,6 +8,7 @@ A process killed at any point leaves the old generation published and, at most, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import lmdb
 from numpy.typing import NDArray
 
-from nearhash_index.errors import CorruptData, NearHashIndexError, NotPublished, Pinned, StorageFailed
+from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, Pinned, StorageFailed, WrongVersion
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
 from nearhash_index.store.columns import Columns
@@ -26,6 +27,9 @@ from nearhash_index.store.mapped_arrays import write_arrays
 from nearhash_index.store.registry import Registry
 
 __all__ = ["KEPT_GENERATIONS", "publish"]
+
+_UNUSABLE = (NotPublished, NotADataDirectory, WrongVersion, CorruptData)
+"""A generation that cannot be read is built anew from the registry, which is the record of truth."""
 
 KEPT_GENERATIONS = 5
 """So many of the newest generations are kept for roll back, besides the current one."""
@@ -65,13 +69,13 @@ def _current(directory: DataDirectory) -> Manifest | None:
     """Return what is published; None if that is nothing, or damaged."""
     try:
         number, pinned = directory.current()
-    except NotPublished:
+    except _UNUSABLE:
         return None
     if pinned:
         raise Pinned(f"generation {number} is pinned by a roll back; release it first")
     try:
         return Manifest.read(directory.generation_path(number))
-    except NearHashIndexError:
+    except _UNUSABLE:
         return None
 
 
@@ -133,4 +137,8 @@ def _retire(directory: DataDirectory, registry: Registry) -> None:
     for number in numbers:
         if number not in kept:
             directory.remove_generation(number)
-    registry.forget_changes(min(Manifest.read(directory.generation_path(number)).sequence for number in kept))
+    sequences = []
+    for number in kept:
+        with suppress(*_UNUSABLE):
+            sequences.append(Manifest.read(directory.generation_path(number)).sequence)
+    registry.forget_changes(min(sequences))

@@ -4,7 +4,7 @@ DATA/
   FORMAT                 what this directory is, and its version
   registry/              LMDB, mutable: banks, entries, change log. The record of truth.
   generations/000042/    immutable once there
-  staging/               a build in progress, or what a killed one left
+  staging/               a build or removal in progress, or what a killed one left
   CURRENT                the served generation's name, replaced by atomic rename
   PUBLISH.lock           held by the process that builds
 """
@@ -177,5 +177,11 @@ class DataDirectory:
         fsync_path(self.path)
 
     def remove_generation(self, number: int) -> None:
-        """Delete a generation's files. Processes that map it keep their view until they let go."""
-        shutil.rmtree(self.generation_path(number))
+        """Delete a generation's files, all or, if killed, none. Needs the lock.
+
+        Processes that map it keep their view until they let go.
+        """
+        removed = self.path / "staging" / f"{number:06}"
+        removed.parent.mkdir(mode=0o700, exist_ok=True)
+        self.generation_path(number).rename(removed)
+        shutil.rmtree(removed.parent)

@@ -46,7 +46,7 @@ def read_sealed(path: Path, magic: str, version: int) -> dict[str, Any]:
         raise NotADataDirectory(f"{path} is not a file, so {path.parent} is not a {magic}") from None
     try:
         content = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         if magic.encode() in raw:
             raise CorruptData(f"{path} is damaged: it is not valid JSON") from None
         content = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import sys
@@ -39,13 +40,31 @@ def apply(data: Path, name: str, first: int, batches: int, size: int) -> None:
             say(number, registry.apply(BANK, batch(name, number, size)).sequence)
 
 
-def work(data: Path, name: str, first: int, size: int) -> None:
-    """Apply a batch and publish, over and over, until killed."""
+def version(number: int, size: int) -> list[Entry]:
+    """Return version `number` of always the same entries; each has a hash that tells the number."""
+    return [Entry(EntryKey(f"{i:04}", "local"), (Hash(MD5, number.to_bytes(8) + i.to_bytes(8)),)) for i in range(size)]
+
+
+def work(data: Path, first: int, size: int) -> None:
+    """Apply version after version and publish each, until killed."""
     number = first
     while True:
-        apply(data, name, number, 1, size)
-        say("published", publish(data).number)
+        with Registry(DataDirectory(data)) as registry:
+            registry.apply(BANK, version(number, size))
+        say("applied", number)
+        say("published", number, publish(data).number)
         number += 1
+
+
+def fork_workers(data: Path, size: int) -> None:
+    """For each number that comes, fork a worker that starts with that version; tell its process id and its end."""
+    for line in sys.stdin:
+        worker = os.fork()
+        if not worker:
+            work(data, int(line), size)
+        say("started", worker)
+        _, status = os.waitpid(worker, 0)
+        say("ended", -os.waitstatus_to_exitcode(status))
 
 
 def hold_publish_lock(data: Path) -> None:
@@ -116,7 +135,7 @@ def outcome_of_opening(folder: Path) -> str:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "apply": lambda data, name, first, batches, size: apply(data, name, int(first), int(batches), int(size)),
-    "work": lambda data, name, first, size: work(data, name, int(first), int(size)),
+    "fork_workers": lambda data, size: fork_workers(data, int(size)),
     "hold_publish_lock": hold_publish_lock,
     "create": create,
     "apply_on_full_disk": lambda data, limit, size: apply_on_full_disk(data, int(limit), int(size)),

@@ -88,6 +88,7 @@ def test_a_missing_directory_is_not_made_by_opening_it(tmp_path: Path) -> None:
     [
         (b"", NotADataDirectory, f"FORMAT is not the description of a {MAGIC}"),
         (b"\x89PNG\r\n", NotADataDirectory, f"FORMAT is not the description of a {MAGIC}"),
+        (b"[" * 100_000, NotADataDirectory, f"FORMAT is not the description of a {MAGIC}"),
         (b"[]", NotADataDirectory, f"FORMAT is not the description of a {MAGIC}"),
         (seal("nearhash generation", 1, {}), NotADataDirectory, f"FORMAT is not the description of a {MAGIC}"),
         (seal(MAGIC, 2, {}), WrongVersion, f"FORMAT is of version 2; this release reads version 1 of a {MAGIC}"),

@@ -1,0 +1,66 @@
+"""What the steps of a search cost on this machine, measured once per process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from nearhash_index import brute_force, table_kernels
+from nearhash_index.table_kernels import LINE
+from nearhash_index.work import Costs
+
+__all__ = ["brute_force_ns", "table_costs"]
+
+_REPEATS = 5
+_SIZES_BYTES = (1 << 20, 1 << 24, 1 << 27)
+"""Within the second-level cache, within the last, beyond all."""
+_READS = 1 << 13
+_FEW_LINES, _MANY_LINES = 2, 10
+_SCANNED_CODES, _SCANNING_QUERIES = 1 << 17, 4
+
+
+def table_costs(size_bytes: int) -> Costs:
+    """Return the costs in tables of about that size together, in about 0.1 s at the first call."""
+    return _table_costs(next((size for size in _SIZES_BYTES if size >= size_bytes), _SIZES_BYTES[-1]))
+
+
+@cache
+def _table_costs(size_bytes: int) -> Costs:
+    rng = np.random.default_rng(0)
+    # Compared with zero, no entry is near.
+    entries = np.full(size_bytes // 4, 0xFFFF_FFFF, dtype=np.uint32)
+    lines = rng.integers(0, len(entries) // LINE - _MANY_LINES, (2 * (_REPEATS + 1), _READS), dtype=np.uint64)
+    # Never the same slots again: they would be in a cache by then.
+    slots = iter(lines * np.uint64(LINE))
+    few = _best_ns(lambda: table_kernels.read_lines(entries, next(slots), _FEW_LINES)) / _READS
+    many = _best_ns(lambda: table_kernels.read_lines(entries, next(slots), _MANY_LINES)) / _READS
+    entry_ns = max((many - few) / (_MANY_LINES - _FEW_LINES), few / 20) / LINE
+    # Before a bucket, its borders are read, most often from a cache. A candidate takes its rest, and few take more.
+    return Costs(probe_ns=few + 3, entry_ns=entry_ns, candidate_ns=few + 5)
+
+
+@cache
+def brute_force_ns(words: int, radius: int) -> float:
+    """Return the time to compare a query with one code, in nanoseconds, as one of a batch."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2**64, (_SCANNED_CODES, words), dtype=np.uint64)
+    planes = brute_force.planes_of(codes)
+    planes.flags.writeable = False
+    queries = codes[:_SCANNING_QUERIES]
+    # Matches would cost as much on either path.
+    return _best_ns(lambda: brute_force.scan(planes, ~queries, min(radius, 16 * words))) / (
+        _SCANNED_CODES * _SCANNING_QUERIES
+    )
+
+
+def _best_ns(run: Callable[[], object]) -> float:
+    run()
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter_ns()
+        run()
+        times.append(time.perf_counter_ns() - start)
+    return min(times)

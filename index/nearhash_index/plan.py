@@ -1,0 +1,193 @@
+"""Plans: how far to look around the query's value of each band, for a given radius.
+
+With thresholds t of which each is at least -1 (do not look) and the sum of t + 1 over all bands is radius + 1, a code
+within the radius lies within t of the query in at least one band: were it t + 1 or more away in all of them, it would
+be radius + 1 away. That is the general pigeonhole principle (Qin, Xiao et al.: GPH, ICDE 2018, section 3), and any such
+choice is exact. Hence the cheapest may be chosen for every radius, over the same tables.
+
+The principle holds for the words of a code as well as for the bands of a word: with s the sum of t + 1 over the bands
+of a word, some word lies within s - 1, and within it some band within its t. So a candidate is ruled out by its word
+alone, however wide the code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearhash_index.bands import Band, masks_within
+from nearhash_index.work import Costs, Work, table_work
+
+__all__ = ["MAX_THRESHOLD", "Limits", "Plan", "Planner", "Probes", "plan_with"]
+
+MAX_THRESHOLD = 5
+"""Farther than that, a table is never cheaper than brute force."""
+
+_CANDIDATES_SHARE = 0.1
+"""Share of the cost of brute force that candidates of one query may cost before it is left to brute force."""
+_FEWEST_CANDIDATES, _MOST_CANDIDATES = 64, 1 << 16
+
+
+_Choices: TypeAlias = dict[int, tuple[float, tuple[int, ...]]]
+"""By the sum of t + 1 over some bands: the least cost, and the thresholds that have it."""
+
+
+class Probes(NamedTuple):
+    """The plan as the kernel reads it.
+
+    Attributes
+    ----------
+    masks : uint32[p]
+        What to flip in the query's band values; those of one table together.
+    starts : int64[m + 1]
+        Where each table's masks begin.
+    both_stops : int64[m]
+        Where the masks begin at which only codes of the radius's parity are of interest.
+    thresholds : int64[m]
+    word_radii : int64[words]
+        Bound to the distance in one word.
+    lowered : int64
+        The table whose threshold is one less for codes that differ from the query by another parity than the radius.
+    """
+
+    masks: NDArray[np.uint32]
+    starts: NDArray[np.int64]
+    both_stops: NDArray[np.int64]
+    thresholds: NDArray[np.int64]
+    word_radii: NDArray[np.int64]
+    lowered: int
+
+
+class Limits(NamedTuple):
+    """What the search of one query may touch before it is left to brute force."""
+
+    entries: int
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Thresholds for one radius, with what a query is expected to cost.
+
+    Attributes
+    ----------
+    thresholds : tuple of int
+        By table.
+    work : Work
+        Expected per query, matches not counted.
+    cost_ns : float
+        Expected time per query.
+    """
+
+    thresholds: tuple[int, ...]
+    probes: Probes
+    limits: Limits
+    work: Work
+    cost_ns: float
+
+
+class Planner:
+    """Chooses thresholds by their expected costs, with dynamic programming over bands, then words.
+
+    Parameters
+    ----------
+    bands : sequence of Band
+    words : int
+        Words per code.
+    bucket_sizes : float[m, MAX_THRESHOLD + 1]
+        Codes expected at a band value 0, 1, ... bits away from that of a query.
+    """
+
+    def __init__(self, bands: Sequence[Band], words: int, bucket_sizes: NDArray[np.float64], costs: Costs) -> None:
+        self._bands, self._words, self._sizes, self._costs = list(bands), words, bucket_sizes, costs
+        by_word = [[t for t, band in enumerate(bands) if band.word == word] for word in range(words)]
+        self._tables = [t for tables in by_word for t in tables]
+        # choices[w][s]: the cheapest thresholds of the bands of word w with a sum of t + 1 of s, and their cost.
+        self._choices = [
+            [self._cheapest_in_word(tables, s) for s in range(len(tables) * (MAX_THRESHOLD + 1) + 1)]
+            for tables in by_word
+        ]
+
+    def plan(self, radius: int, brute_force_ns: float) -> Plan | None:
+        """Return the cheapest plan for the radius, or None if brute force is cheaper."""
+        best: _Choices = {0: (0.0, ())}
+        for choices in self._choices:
+            best = _cheapest_sums(best, dict(enumerate(choices)), radius + 1)
+        # What parity saves comes on top, and is less than half.
+        if radius + 1 not in best or not best[radius + 1][0] < 2 * brute_force_ns:
+            return None
+        in_order = dict(zip(self._tables, best[radius + 1][1], strict=True))
+        thresholds = tuple(in_order[t] for t in range(len(self._bands)))
+        plan = plan_with(self._bands, self._words, thresholds, self._sizes, self._costs, brute_force_ns)
+        return plan if plan.cost_ns < brute_force_ns else None
+
+    def _cheapest_in_word(self, tables: list[int], total: int) -> tuple[float, tuple[int, ...]]:
+        best: _Choices = {0: (0.0, ())}
+        for t in tables:
+            choices: _Choices = {
+                threshold + 1: (
+                    table_work(self._bands[t].bits, threshold, self._sizes[t], total - 1).cost_ns(self._costs),
+                    (threshold,),
+                )
+                for threshold in range(-1, min(MAX_THRESHOLD, total - 1, self._bands[t].bits) + 1)
+            }
+            best = _cheapest_sums(best, choices, total)
+        return best.get(total, (math.inf, (-1,) * len(tables)))
+
+
+def plan_with(
+    bands: Sequence[Band],
+    words: int,
+    thresholds: tuple[int, ...],
+    bucket_sizes: NDArray[np.float64],
+    costs: Costs,
+    brute_force_ns: float,
+) -> Plan:
+    """Make the plan of given thresholds; it is one for the radius sum(t + 1) - 1."""
+    word_radii = np.full(words, -1, dtype=np.int64)
+    for band, threshold in zip(bands, thresholds, strict=True):
+        word_radii[band.word] += threshold + 1
+
+    def work(t: int, threshold: int) -> Work:
+        return table_work(bands[t].bits, threshold, bucket_sizes[t], int(word_radii[bands[t].word]))
+
+    saved = [
+        work(t, k).cost_ns(costs) - work(t, k - 1).cost_ns(costs) if k >= 0 else -1 for t, k in enumerate(thresholds)
+    ]
+    lowered = int(np.argmax(saved))
+    halves = [work(t, k) for t, k in enumerate(thresholds)]
+    halves += [work(t, k - (t == lowered)) for t, k in enumerate(thresholds)]
+    masks = [masks_within(band.bits, threshold) for band, threshold in zip(bands, thresholds, strict=True)]
+    starts = np.cumsum([0, *map(len, masks)], dtype=np.int64)
+    both_stops = starts[1:].copy()
+    both_stops[lowered] = starts[lowered] + len(masks_within(bands[lowered].bits, thresholds[lowered] - 1))
+    probes = Probes(np.concatenate(masks), starts, both_stops, np.array(thresholds), word_radii, lowered)
+    for array in probes[:5]:
+        array.flags.writeable = False
+    entries = sum(half.entries for half in halves) / 2
+    candidates = sum(half.candidates for half in halves) / 2
+    left_ns = brute_force_ns - len(probes.masks) * costs.probe_ns
+    limits = Limits(
+        entries=max(0, round(left_ns / costs.entry_ns)),
+        candidates=max(
+            _FEWEST_CANDIDATES, min(_MOST_CANDIDATES, round(_CANDIDATES_SHARE * brute_force_ns / costs.candidate_ns))
+        ),
+    )
+    expected = Work(len(probes.masks), entries, candidates)
+    return Plan(thresholds, probes, limits, expected, expected.cost_ns(costs))
+
+
+def _cheapest_sums(firsts: _Choices, seconds: _Choices, limit: int) -> _Choices:
+    """Combine choices of two parts: for each sum up to the limit, the cheapest pair."""
+    best: _Choices = {}
+    for a, (first_cost, first) in firsts.items():
+        for b, (second_cost, second) in seconds.items():
+            cost = first_cost + second_cost
+            if a + b <= limit and (a + b not in best or cost < best[a + b][0]):
+                best[a + b] = cost, first + second
+    return best

@@ -1,0 +1,294 @@
+"""The command as an operator uses it: real processes, on a data directory and through a server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nearhash_client.hashing import compute
+
+from ..demo.photographs import generated
+from ..service.running import command, connected, environment, eventually, serving
+
+COMMANDS = ["bank", "bank create", "bank list", "import", "publish", "rollback", "serve", "lookup", "hash", "status"]
+HEX = "c2924c5532bddfc8"
+MD5 = "9e107d9d372bb6826bd81d3542a419d6"
+
+
+def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**environment(), "NO_COLOR": "1", "COLUMNS": "200", **variables},
+    )
+
+
+def ok(*arguments: object) -> str:
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def failed(*arguments: object, status: int = 1) -> str:
+    """Return the one line that says why."""
+    done = run(*arguments)
+    assert done.returncode == status, done
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    if status == 1:
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def bracketed(folder: Path, name: str) -> Path:
+    """Return a path that looks like markup."""
+    (folder / "[").mkdir()
+    return folder / "[" / f"b]{name}"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory) -> Path:
+    path = bracketed(tmp_path_factory.mktemp("image"), "scene.png")
+    ((_, scene),) = generated(1, seed=11)
+    scene.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def hashes(image) -> dict[str, str]:
+    with Image.open(image) as opened:
+        return {item.hash_type: item.hex for item in compute(opened, ("phash64", "pdq256"))}
+
+
+def write_lists(folder: Path, hashes: dict[str, str]) -> tuple[Path, Path]:
+    csv, plain = folder / "list.csv", folder / "list.txt"
+    rows = "".join(f"{value},{name},scene,local,photograph;[/reviewed]\n" for name, value in hashes.items())
+    csv.write_text(f"hash,hash_type,entry_id,source,labels\n{rows}{MD5},md5,case-2,ncmec,\n")
+    plain.write_text(f"# a comment\n{HEX}\n\n{HEX.upper()[:-1]}9\n")
+    return csv, plain
+
+
+def look_up(where: list[object], hashes: dict[str, str], image: Path) -> None:
+    table = ok("lookup", image, HEX, "0" * 16, MD5, "f" * 32, *where)
+    assert "photograph;[/reviewed]" in table
+    assert [line for line in table.splitlines() if HEX in line and "no match" not in line]
+    assert table.count("no match") == 1
+    assert "not searched: this phash64 hash says too little" in table
+    answers = [json.loads(line) for line in ok("lookup", "--json", image, HEX, "0" * 16, *where).splitlines()]
+    assert [(a["query"], a["hash_type"]) for a in answers] == [
+        (str(image), "phash64"),
+        (HEX, "phash64"),
+        ("0" * 16, "phash64"),
+        (str(image), "pdq256"),
+    ]
+    of_image, of_hex, flat, of_pdq = answers
+    expected = {"distance": 0, "bank": "reviewed", "entry_id": "scene", "source": "local"}
+    assert of_image["matches"] == of_pdq["matches"] == [{**expected, "labels": ["photograph", "[/reviewed]"]}]
+    assert (of_image["hash"], of_pdq["hash"]) == (hashes["phash64"], hashes["pdq256"])
+    assert [(match["entry_id"], match["distance"]) for match in of_hex["matches"]] == [(HEX, 0), (HEX[:-1] + "9", 1)]
+    assert of_hex["generation"] == 2
+    assert (flat["matches"], "too little" in flat["unsearchable"]) == ([], True)
+    (cut,) = map(json.loads, ok("lookup", "--json", "--max-matches", 1, "--radius", 1, HEX, *where).splitlines())
+    assert (len(cut["matches"]), cut["truncated"]) == (1, True)
+
+
+def test_a_session_through_a_server(tmp_path, hashes, image):
+    """Do what an operator does, from no bank to a roll back."""
+    csv, plain = write_lists(tmp_path, hashes)
+    with serving(tmp_path / "server", tmp_path / "data") as running, connected(running.address) as stubs:
+        where = ["--target", running.address]
+
+        def serves(generation: int) -> None:
+            eventually(lambda: stubs.status().worker.generation == generation)
+
+        made = ok("bank", "create", "reviewed", "--radius", "phash64=6", "--label", "people", *where)
+        assert made == "created bank reviewed\n"
+        assert ok("import", "reviewed", csv, *where) == f"{csv}: 2 added, 0 updated, 0 unchanged\n"
+        assert ok("import", "reviewed", csv, *where) == f"{csv}: 0 added, 0 updated, 2 unchanged\n"
+        assert ok("publish", *where).startswith("published generation 1: 2 entries, sequence 3, ")
+        imported = ok("import", "reviewed", plain, "--hash-type", "phash64", *where)
+        assert imported == f"{plain}: 2 added, 0 updated, 0 unchanged\n"
+        listed = ok("bank", "list", *where)
+        assert "phash64=6 dhash64=8" in listed
+        assert [line.split()[:3] for line in listed.splitlines() if "reviewed" in line] == [["reviewed", "4", "yes"]]
+        assert "2 changes wait for a publish" in ok("status", *where)
+        assert ok("publish", *where).startswith("published generation 2: 4 entries, sequence 5, ")
+        serves(2)
+        look_up(where, hashes, image)
+        told = ok("status", *where)
+        assert "all published" in told
+        assert "2 (current)" in told
+        status = json.loads(ok("status", "--json", *where))
+        assert (status["sequence"], status["current"]["number"], status["worker"]["reload_error"]) == ("5", "2", "")
+        assert ok("rollback", *where).startswith("rolled back to generation 1: 2 entries")
+        serves(1)
+        assert "1 (current)" in ok("status", *where)
+        assert "there is no generation before 1" in failed("rollback", *where)
+        assert "there is no generation 7; there are: 2, 1" in failed("rollback", 7, *where)
+        assert ok("rollback", 2, *where).startswith("rolled back to generation 2: 4 entries")
+        serves(2)
+
+
+def test_a_session_on_a_data_directory(tmp_path, hashes, image):
+    csv, _ = write_lists(tmp_path, hashes)
+    where = ["--data", bracketed(tmp_path, "data")]
+    ok("bank", "create", "reviewed", *where)
+    assert "2 added" in ok("import", "reviewed", csv, *where)
+    assert "generation 1" in ok("publish", *where)
+    assert "photograph;[/reviewed]" in ok("lookup", image, *where)
+    assert "serves generation 1" in ok("status", *where)
+
+
+def test_hashing_files(image, hashes, tmp_path):
+    table = ok("hash", image)
+    assert all(value in table for value in hashes.values())
+    assert str(image) in table
+    (told,) = map(json.loads, ok("hash", "--json", "--hash-type", "phash64", image).splitlines())
+    assert (told["hash"], told["file"], told["quality"]) == (hashes["phash64"], str(image), None)
+    not_an_image = bracketed(tmp_path, "text.png")
+    not_an_image.write_text("text")
+    done = run("hash", "--json", not_an_image, image)
+    assert (done.returncode, done.stdout.count("\n"), done.stderr.count("\n")) == (1, 2, 1)
+    assert str(not_an_image) in done.stderr
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory) -> list[object]:
+    """A published data directory, as options."""
+    data = tmp_path_factory.mktemp("where") / "data"
+    ok("bank", "create", "bank", "--data", data)
+    ok("publish", "--data", data)
+    return ["--data", data]
+
+
+BAD_LISTS = {
+    "short hash": ("hash,hash_type\nc2924c,phash64\n", [], "line 2, hash: 6 characters; a phash64 hash has 16"),
+    "wrong type": (f"hash\n{HEX}\n", ["--hash-type", "pdq256"], "line 2, hash: 16 characters; a pdq256 hash has 64"),
+    "unknown type as an option": (f"{HEX}\n", ["--hash-type", "phash"], "--hash-type: 'phash' is not a hash type"),
+    "no type": (f"{HEX}\n", [], "hash_type: a file of plain hashes does not tell their type"),
+    "degenerate": (f"hash,hash_type\n{HEX},phash64\n{'0' * 16},phash64\n", [], "line 3, hash: this phash64 hash says"),
+    "binary": (b"\x89PNG\xff\xfe", ["--hash-type", "phash64"], "not a text file"),
+}
+
+
+@pytest.mark.parametrize(("content", "options", "told"), BAD_LISTS.values(), ids=BAD_LISTS)
+def test_a_bad_list_is_refused_whole(tmp_path, where, content, options, told):
+    path = bracketed(tmp_path, "list.csv")
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    error = failed("import", "bank", path, *options, *where)
+    assert told in error
+    assert str(path) in error or told.startswith("--")
+
+
+BAD_CALLS = {
+    "unknown bank to import into": (["import", "nobody", "LIST"], "there is no bank 'nobody'"),
+    "a folder as list": (["import", "bank", "."], "cannot be read: Is a directory"),
+    "bank that exists": (["bank", "create", "bank"], "there is a bank 'bank' already"),
+    "radius of no type": (["bank", "create", "b", "--radius", "phash=3"], "'phash=3'; write TYPE=R"),
+    "radius too large": (["bank", "create", "b", "--radius", "phash64=65"], "65 is out of range for phash64"),
+    "radius of 20 digits": (["bank", "create", "b", "--radius", f"pdq256={'9' * 20}"], "out of range for pdq256"),
+    "unknown bank to search": (["lookup", HEX, "--bank", "nobody"], "has no bank 'nobody'"),
+    "neither file nor hash": (["lookup", "abc"], "'abc' is neither a file nor a hash of 16, 32, 40 or 64 digits"),
+    "a hash of another type": (["lookup", HEX, "--hash-type", "md5"], "16 characters; a md5 hash has 32"),
+    "negative lookup radius": (["lookup", HEX, "--radius", "-1"], "radius"),
+    "no image": (["lookup", "LIST"], "list.csv"),
+    "no generation before": (["rollback"], "there is no generation before 1"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), BAD_CALLS.values(), ids=BAD_CALLS)
+def test_a_bad_call_is_refused_in_one_line(tmp_path, where, arguments, told):
+    path = tmp_path / "list.csv"
+    path.write_text(f"hash,hash_type\n{HEX},phash64\n")
+    assert told in failed(*[str(path) if word == "LIST" else word for word in arguments], *where)
+
+
+USAGE = {
+    "no command": [],
+    "unknown option": ["publish", "--nothing"],
+    "negative generation": ["rollback", "--", "-1"],
+    "generation beyond 64 bits": ["rollback", str(2**64)],
+    "both --data and --target": ["status", "--data", "x", "--target", "127.0.0.1:1"],
+    "serve without data": ["serve"],
+}
+
+
+@pytest.mark.parametrize("arguments", USAGE.values(), ids=USAGE)
+def test_wrong_usage_has_status_2(arguments):
+    done = run(*arguments)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "Usage: nearhash" in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("foreign", ["bank", "create", "b"]),
+        ("foreign", ["serve", "--listen", "127.0.0.1:0"]),
+        ("wrong version", ["serve", "--listen", "127.0.0.1:0"]),
+        ("damaged", ["status"]),
+        ("a file", ["bank", "create", "b"]),
+        ("a file", ["publish"]),
+    ],
+)
+def test_what_is_no_data_directory_is_refused_and_left_alone(tmp_path, where, arguments, kind):
+    path = tmp_path / "data"
+    path.mkdir()
+    path.joinpath("FORMAT").write_bytes((where[1] / "FORMAT").read_bytes())
+    told = {"foreign": "is not a nearhash data directory", "wrong version": "is of version 9", "damaged": "is damaged"}
+    if kind == "foreign":
+        path.joinpath("FORMAT").rename(path / "letter.txt")
+    elif kind == "wrong version":
+        content = json.loads(path.joinpath("FORMAT").read_text())
+        path.joinpath("FORMAT").write_text(json.dumps({**content, "version": 9}))
+    elif kind == "damaged":
+        content = path.joinpath("FORMAT").read_text()
+        path.joinpath("FORMAT").write_text(content.replace('xxh3_64": "', 'xxh3_64": "0'))
+    else:
+        shutil.rmtree(path)
+        path.write_text("a file")
+    before = sorted(tmp_path.rglob("*"))
+    assert told.get(kind, str(path)) in failed(*arguments, "--data", path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_only_creating_a_bank_makes_a_data_directory(tmp_path):
+    for arguments in (["status"], ["publish"]):
+        assert "creating a bank makes one" in failed(*arguments, "--data", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_server_that_is_not_there_is_said_to_be_unavailable():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        error = failed("publish", "--target", f"127.0.0.1:{bound.getsockname()[1]}")
+    assert "Connection refused" in error
+
+
+def test_help_shows_examples():
+    with ThreadPoolExecutor(2) as pool:
+        told = dict(zip(COMMANDS, pool.map(lambda name: ok(*name.split(), "--help"), COMMANDS), strict=True))
+    lacking = [name for name, text in told.items() if f"Example: nearhash {name} " not in text]
+    assert lacking == ["bank"]
+
+
+def test_help_lists_every_command():
+    listed = ok("--help")
+    assert all(f" {name.split()[0]} " in listed for name in COMMANDS)
+
+
+def test_the_seed_of_the_image_gives_a_searchable_hash(hashes):
+    ones = np.array([bin(int(value, 16)).count("1") / (4 * len(value)) for value in hashes.values()])
+    assert ((ones > 0.25) & (ones < 0.75)).all()

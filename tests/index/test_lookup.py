@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nearhash_index import reference
+from nearhash_index.codes import Codes, codes_from_bytes
+from nearhash_index.degenerate import degenerate_rows
+from nearhash_index.entries import Entry, Hash
+from nearhash_index.errors import BankDisabled, InvalidInput, UnknownName
+from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_index.lookup import lookup
+from nearhash_index.store import DataDirectory, Generation, Registry, publish
+
+from .samples import DIGESTS, MD5, PDQ256, PERCEPTUAL, PHASH64, entry, flipped, near, random_hash
+
+Answer = tuple[list[tuple[int, int, str, str, str]], list[int], list[int]]
+"""Matches as (query, distance, bank, entry id, source), unsearchable queries, truncated queries."""
+
+ALL_TYPES = pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=HASH_TYPES)
+
+
+@dataclass
+class ModelBank:
+    radii: dict[str, int] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    enabled: bool = True
+
+
+Model = dict[str, ModelBank]
+
+
+def generation_of(model: Model, path: Path) -> Generation:
+    directory = DataDirectory.create(path)
+    with Registry(directory) as registry:
+        for name, bank in model.items():
+            registry.create_bank(name, bank.radii)
+            registry.apply(name, bank.entries)
+            registry.update_bank(name, {}, enabled=bank.enabled)
+    return Generation.open(directory.generation_path(publish(path).number))
+
+
+def codes_of(hash_type: HashType, hashes: Sequence[Hash]) -> Codes:
+    return codes_from_bytes(b"".join(item.value for item in hashes), hash_type)
+
+
+def answer_of(generation: Generation, hash_type: HashType, queries: Sequence[Hash], **how: Any) -> Answer:
+    how = {"radius": None, "banks": (), "max_matches": 1000} | how
+    found = lookup(generation, hash_type, codes_of(hash_type, queries), **how)
+    manifest, table = generation.manifest, generation.entries
+    matches = [
+        (
+            int(query),
+            int(distance),
+            manifest.banks[table.bank[row]].name,
+            table.entry_id(row),
+            manifest.sources[table.source[row]],
+        )
+        for query, row, distance in zip(found.query, found.entry, found.distance, strict=True)
+    ]
+    return matches, found.unsearchable.tolist(), found.truncated.tolist()
+
+
+def expected_of(
+    model: Model,
+    hash_type: HashType,
+    queries: Sequence[Hash],
+    *,
+    radius: int | None = None,
+    banks: Sequence[str] = (),
+    max_matches: int = 1000,
+) -> Answer:
+    """Answer as the description says it, one entry and one query after the other."""
+    codes = codes_of(hash_type, queries)
+    unsearchable = degenerate_rows(codes, hash_type).tolist()
+    nearest: dict[tuple[int, str, str, str], int] = {}
+    for name, bank in model.items():
+        own = bank.radii.get(hash_type.name, hash_type.default_radius)
+        within = own if radius is None else min(own, radius)
+        if bank.enabled and (not banks or name in banks):
+            for each in bank.entries:
+                hashes = [item for item in each.hashes if item.hash_type == hash_type]
+                matches = reference.search(codes_of(hash_type, hashes), codes, within)
+                for query, distance in zip(matches.query.tolist(), matches.distance.tolist(), strict=True):
+                    found = (query, name, each.key.entry_id, each.key.source)
+                    if query not in unsearchable:
+                        nearest[found] = min(distance, nearest.get(found, distance))
+    ordered = sorted((query, distance, *names) for (query, *names), distance in nearest.items())
+    kept, truncated = [], []
+    for query in range(len(queries)):
+        of_query = [match for match in ordered if match[0] == query]
+        kept += of_query[:max_matches]
+        truncated += [query] if len(of_query) > max_matches else []
+    return kept, unsearchable, truncated
+
+
+def random_model(seed: int, hash_type: HashType) -> tuple[Model, list[Hash]]:
+    """Return banks with entries around a few hashes, and queries around the same."""
+    rng = np.random.default_rng(seed)
+    widest = max(hash_type.default_radius, 6)
+    centres = [random_hash(rng, hash_type) for _ in range(4)]
+    other = PDQ256 if hash_type == PHASH64 else PHASH64
+
+    def some(count: int) -> list[Hash]:
+        return [near(rng, centres[rng.integers(4)], int(rng.integers(widest + 3))) for _ in range(count)]
+
+    model = {
+        name: ModelBank(
+            {hash_type.name: radius},
+            [
+                entry(
+                    f"{rng.integers(40):02}-{i}", *dict.fromkeys([*some(count), random_hash(rng, other)]), source=source
+                )
+                for i, (source, count) in enumerate(
+                    zip(rng.choice(["s", "t", "A"], 60), rng.integers(0, 4, 60), strict=True)
+                )
+            ],
+            enabled,
+        )
+        for name, radius, enabled in (
+            ("narrow", 0, True),
+            ("Default", hash_type.default_radius, True),
+            ("wide", widest + 2, True),
+            ("disabled", widest, False),
+        )
+    }
+    zeros = Hash(hash_type, bytes(hash_type.size_bytes))
+    return model, [centres[0], zeros, *centres[1:], *some(8), random_hash(rng, hash_type)]
+
+
+@ALL_TYPES
+def test_answers_are_those_of_the_model(hash_type: HashType, tmp_path: Path) -> None:
+    model, queries = random_model(1, hash_type)
+    generation = generation_of(model, tmp_path)
+    for radius in (None, 0, hash_type.default_radius, hash_type.default_radius + 5, hash_type.bits):
+        for banks in ((), ("wide",), ("narrow", "Default"), ("wide", "wide")):
+            for max_matches in (1000, 3):
+                how: dict[str, Any] = {"radius": radius, "banks": banks, "max_matches": max_matches}
+                expected = expected_of(model, hash_type, queries, **how)
+                assert answer_of(generation, hash_type, queries, **how) == expected, how
+    matches, unsearchable, _ = expected_of(model, hash_type, queries)
+    assert len(matches) > 20
+    assert unsearchable == ([1] if hash_type.perceptual else [])
+
+
+@ALL_TYPES
+def test_present_at_the_radius_and_absent_one_beyond(hash_type: HashType, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    stored = random_hash(rng, hash_type)
+    radii = sorted({0, 1, hash_type.default_radius, hash_type.bits // 4})
+    model = {f"r{radius:03}": ModelBank({hash_type.name: radius}, [entry("1", stored)]) for radius in radii}
+    generation = generation_of(model, tmp_path)
+    for radius in radii:
+        at, beyond = near(rng, stored, radius), near(rng, stored, radius + 1)
+        matches, _, _ = answer_of(generation, hash_type, [at, beyond], banks=[f"r{radius:03}"])
+        assert matches == [(0, radius, f"r{radius:03}", "1", "local")]
+        # Asked over all banks, each answers by its own radius.
+        matches, _, _ = answer_of(generation, hash_type, [at, beyond])
+        assert [m[2] for m in matches if m[0] == 0] == [f"r{wide:03}" for wide in radii if wide >= radius]
+        assert [m[2] for m in matches if m[0] == 1] == [f"r{wide:03}" for wide in radii if wide > radius]
+
+
+def test_the_radius_asked_for_narrows_a_banks_and_never_widens_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    stored = random_hash(rng)
+    generation = generation_of({"bank": ModelBank({"phash64": 6}, [entry("1", stored)])}, tmp_path)
+    for distance in range(12):
+        for radius in (None, 0, 3, 6, 9, 64):
+            matches, _, _ = answer_of(generation, PHASH64, [near(rng, stored, distance)], radius=radius)
+            assert bool(matches) == (distance <= min(6, 64 if radius is None else radius)), (distance, radius)
+
+
+def test_one_hash_is_found_in_every_entry_source_and_bank_in_order(tmp_path: Path) -> None:
+    stored = random_hash(np.random.default_rng(4))
+    bank = [entry(i, stored, source=s) for i in ("b", "a", "\N{SNOWMAN}", "B") for s in ("t", "S")]
+    model = {name: ModelBank(entries=bank) for name in ("two", "One", "1")}
+    matches, _, _ = answer_of(generation_of(model, tmp_path), PHASH64, [stored, stored])
+    expected = [
+        (query, 0, name, i, source)
+        for query in (0, 1)
+        for name in ("1", "One", "two")
+        for i in ("B", "a", "b", "\N{SNOWMAN}")
+        for source in ("S", "t")
+    ]
+    assert matches == expected
+
+
+def test_an_entry_counts_once_by_its_nearest_hash(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    query = random_hash(rng)
+    hashes = [flipped(query, range(k)) for k in (5, 2, 7, 3)]
+    other = entry("other", flipped(query, range(60, 64)))
+    model = {"bank": ModelBank(entries=[entry("several", *hashes, random_hash(rng, PDQ256)), other])}
+    matches, _, truncated = answer_of(generation_of(model, tmp_path), PHASH64, [query], max_matches=2)
+    assert matches == [(0, 2, "bank", "several", "local"), (0, 4, "bank", "other", "local")]
+    assert truncated == []
+
+
+def test_the_nearest_are_kept_and_the_cut_is_told(tmp_path: Path) -> None:
+    query = random_hash(np.random.default_rng(6))
+    entries = [entry(f"{7 - k}", flipped(query, range(k))) for k in range(8)]
+    generation = generation_of({"bank": ModelBank(entries=entries)}, tmp_path)
+    far = flipped(query, range(32, 64))
+    for cap in (1, 3, 7, 8, 9):
+        matches, _, truncated = answer_of(generation, PHASH64, [far, query], max_matches=cap)
+        assert [match[1] for match in matches] == list(range(min(cap, 8)))
+        assert truncated == ([1] if cap < 8 else [])
+
+
+def test_unsearchable_queries_are_told_and_not_searched(tmp_path: Path) -> None:
+    stored = random_hash(np.random.default_rng(7))
+    flat = Hash(PHASH64, bytes.fromhex("8000000000000000"))
+    generation = generation_of({"bank": ModelBank({"phash64": 64}, [entry("1", stored)])}, tmp_path)
+    matches, unsearchable, truncated = answer_of(generation, PHASH64, [flat, stored, flat, stored])
+    assert matches == [(1, 0, "bank", "1", "local"), (3, 0, "bank", "1", "local")]
+    assert (unsearchable, truncated) == ([0, 2], [])
+    # Also where nothing is to be searched.
+    assert answer_of(generation, HASH_TYPES["dhash64"], [flat, stored]) == ([], [0], [])
+
+
+@pytest.mark.parametrize("hash_type", DIGESTS, ids=lambda hash_type: hash_type.name)
+def test_digests_of_zeros_are_searched(hash_type: HashType, tmp_path: Path) -> None:
+    zeros = Hash(hash_type, bytes(hash_type.size_bytes))
+    generation = generation_of({"bank": ModelBank(entries=[entry("1", zeros)])}, tmp_path)
+    assert answer_of(generation, hash_type, [zeros]) == ([(0, 0, "bank", "1", "local")], [], [])
+
+
+@ALL_TYPES
+def test_no_queries_have_no_matches(hash_type: HashType, tmp_path: Path) -> None:
+    stored = random_hash(np.random.default_rng(8), hash_type)
+    generation = generation_of({"bank": ModelBank(entries=[entry("1", stored)])}, tmp_path)
+    assert answer_of(generation, hash_type, []) == ([], [], [])
+
+
+@pytest.mark.parametrize("model", [{}, {"bank": ModelBank()}], ids=["no banks", "no entries"])
+def test_where_nothing_is_nothing_is_found(model: Model, tmp_path: Path) -> None:
+    query = random_hash(np.random.default_rng(9))
+    assert answer_of(generation_of(model, tmp_path), PHASH64, [query]) == ([], [], [])
+
+
+def test_a_disabled_bank_answers_nothing_and_is_told_when_named(tmp_path: Path) -> None:
+    stored = random_hash(np.random.default_rng(10))
+    model = {"off": ModelBank(entries=[entry("1", stored)], enabled=False), "on": ModelBank()}
+    generation = generation_of(model, tmp_path)
+    assert answer_of(generation, PHASH64, [stored]) == ([], [], [])
+    with pytest.raises(BankDisabled, match="bank 'off' is disabled"):
+        answer_of(generation, PHASH64, [stored], banks=["on", "off"])
+
+
+def test_an_unknown_bank_is_told(tmp_path: Path) -> None:
+    generation = generation_of({"bank": ModelBank()}, tmp_path)
+    with pytest.raises(UnknownName, match="generation 1 has no bank 'new'; if it is new, publish it"):
+        answer_of(generation, MD5, [], banks=["bank", "new"])
+
+
+@ALL_TYPES
+def test_a_radius_out_of_range_is_refused(hash_type: HashType, tmp_path: Path) -> None:
+    generation = generation_of({"bank": ModelBank()}, tmp_path)
+    for radius in (-1, hash_type.bits + 1):
+        with pytest.raises(InvalidInput, match=f"{radius} is out of range for {hash_type.name}; use 0 to") as caught:
+            answer_of(generation, hash_type, [], radius=radius)
+        assert caught.value.field == "radius"
+
+
+# Any small registry.
+
+
+@st.composite
+def hashes_around(draw: st.DrawFn, hash_type: HashType) -> Hash:
+    """Draw hashes near one of two, so that many are near each other; never a degenerate one."""
+    centre = random_hash(np.random.default_rng(draw(st.integers(0, 1))), hash_type)
+    return flipped(centre, draw(st.sets(st.integers(0, min(hash_type.bits, 80) - 1), max_size=6)))
+
+
+@st.composite
+def models(draw: st.DrawFn, hash_type: HashType) -> Model:
+    hashes = st.lists(hashes_around(hash_type), min_size=1, max_size=3, unique=True).map(tuple)
+    entries = st.builds(lambda i, h, s: entry(i, *h, source=s), st.sampled_from("abc"), hashes, st.sampled_from("xy"))
+    banks = st.builds(
+        ModelBank,
+        st.fixed_dictionaries({hash_type.name: st.integers(0, 12)}),
+        st.lists(entries, max_size=5, unique_by=lambda each: each.key),
+        st.sampled_from([True, True, False]),
+    )
+    return draw(st.dictionaries(st.sampled_from(["one", "Two", "3"]), banks, max_size=3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_small_registry_answers_like_the_model(data: st.DataObject) -> None:
+    hash_type = data.draw(st.sampled_from([*PERCEPTUAL, *DIGESTS]))
+    model = data.draw(models(hash_type))
+    queries = data.draw(st.lists(hashes_around(hash_type), max_size=4))
+    enabled = [name for name, bank in model.items() if bank.enabled]
+    how: dict[str, Any] = {
+        "radius": data.draw(st.none() | st.integers(0, 12)),
+        "banks": data.draw(st.lists(st.sampled_from(enabled), max_size=2)) if enabled else (),
+        "max_matches": data.draw(st.integers(1, 6)),
+    }
+    with TemporaryDirectory() as folder:
+        generation = generation_of(model, Path(folder))
+        assert answer_of(generation, hash_type, queries, **how) == expected_of(model, hash_type, queries, **how)

@@ -1,0 +1,63 @@
+import multiprocessing
+import os
+import signal
+import socket
+
+import pytest
+
+from nearhash_service.config import ServerConfig
+from nearhash_service.worker import run_worker
+
+from .running import connected
+
+
+@pytest.fixture
+def worker(data):
+    """A worker without a supervisor process: the test holds the other end of its pipe."""
+    with socket.socket() as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reservation.bind(("127.0.0.1", 0))
+        config = ServerConfig(data, port=reservation.getsockname()[1], drain_delay_s=0.05)
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=run_worker, args=(config, theirs))
+        process.start()
+        theirs.close()
+        try:
+            assert ours.poll(60)
+            assert ours.recv() == "ready"
+            yield process, ours, f"127.0.0.1:{config.port}"
+        finally:
+            process.kill()
+            process.join(10)
+            ours.close()
+
+
+def test_a_worker_takes_calls_once_it_says_ready(worker):
+    process, _, address = worker
+    with connected(address) as stubs:
+        assert stubs.status().worker.process_id == process.pid
+        assert stubs.health("") == "SERVING"
+
+
+def test_sigterm_ends_it_cleanly(worker):
+    process, _, _ = worker
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(20)
+    assert process.exitcode == 0
+
+
+def test_it_leaves_sigint_to_its_supervisor(worker):
+    process, _, address = worker
+    os.kill(process.pid, signal.SIGINT)
+    with connected(address) as stubs:
+        assert stubs.status().worker.process_id == process.pid
+    process.join(0.3)
+    assert process.is_alive()
+
+
+def test_it_ends_when_its_supervisor_is_gone(worker):
+    process, ours, _ = worker
+    ours.close()
+    process.join(20)
+    assert process.exitcode == 0
