@@ -14,6 +14,7 @@ from nearhash_index.codes import Codes
 from nearhash_index.degenerate import degenerate_rows
 from nearhash_index.errors import BankDisabled, UnknownName
 from nearhash_index.hash_types import HashType, check_radius
+from nearhash_index.matches import Matches
 from nearhash_index.view import View
 
 __all__ = ["Found", "lookup"]
@@ -138,7 +139,7 @@ def _search(
         yield _once(_Hits(matches.query[alive], entry[alive], matches.distance[alive]))
     added = view.delta.segments.get(hash_type.name)
     if added is not None and widest >= 0:
-        matches = brute_force.scan(added.planes, queries, widest)
+        matches = Matches.sorted(*brute_force.scan(added.planes, queries, widest))
         position = added.entry[matches.row]
         near = matches.distance <= bank_radius[view.added_banks[position]]
         yield _once(_Hits(matches.query[near], position[near] + view.first_added, matches.distance[near]))

@@ -114,7 +114,8 @@ def _arrays(columns: Columns) -> Iterator[tuple[str, NDArray[Any]]]:
     for name in columns.hash_counts():
         codes, entry = columns.codes(HASH_TYPES[name])
         yield f"{name}/entry", entry
-        index = Index.build(codes)
+        # Fast for the widest radius that a bank asks for.
+        index = Index.build(codes, radius=max(bank.radii[name] for bank in columns.banks))
         del codes
         for part, array in index.arrays().items():
             yield f"{name}/index/{part}", array
