@@ -227,7 +227,7 @@ class DataDirectoryAgainstDictionary(RuleBasedStateMachine):
             matching = {
                 name: known
                 for name, known in published.entries.items()
-                if self.entries.get(name, known).matches and (known.matches or name not in self.entries)
+                if known.matches and self.entries.get(name, known).matches
             }
             bank_radii = published.radii
         else:

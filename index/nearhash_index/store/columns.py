@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -12,18 +13,16 @@ from numpy.typing import NDArray
 from nearhash_index.codes import Codes, codes_from_bytes
 from nearhash_index.entries import Bank, EntryState
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.store.records import HEADER
+from nearhash_index.store.records import HEADER, decode_entry
 from nearhash_index.store.snapshot import RegistrySnapshot
 
 __all__ = ["Columns"]
 
 _CHUNK = 100_000
-_DISABLED_UNTIL = slice(2, 6)
-"""Where an entry value tells until when it is disabled."""
 
 
 class Columns:
-    """Gathers the entries that match, now or when their time comes. O(entries) time; memory as the arrays need.
+    """Gathers the entries that match now. O(entries) time; memory as the arrays need.
 
     Attributes
     ----------
@@ -35,6 +34,7 @@ class Columns:
 
     def __init__(self, snapshot: RegistrySnapshot) -> None:
         self.sequence = snapshot.sequence
+        self._now_s = time.time()
         self.banks: tuple[Bank, ...] = tuple(snapshot.banks)
         self.sources: dict[str, int] = {}
         self.label_sets: dict[tuple[str, ...], int] = {(): 0}
@@ -78,7 +78,7 @@ class Columns:
         self._parts.setdefault(name, []).append(part)
 
     def _append(self, bank: int, chunk: list[tuple[bytes, bytes]]) -> None:
-        keys, values = _matching(chunk)
+        keys, values = _matching(chunk, self._now_s)
         if not keys:
             return
         first = self._entry_count
@@ -130,10 +130,10 @@ class Columns:
         self._put("entries/labels", labels)
 
 
-def _matching(chunk: list[tuple[bytes, bytes]]) -> tuple[list[bytes], list[bytes]]:
-    """Leave out what is withdrawn, or disabled without an end."""
+def _matching(chunk: list[tuple[bytes, bytes]], now_s: float) -> tuple[list[bytes], list[bytes]]:
+    """Leave out what is withdrawn or disabled now. A worker adds what comes back later to its delta."""
     active = EntryState.ACTIVE
-    chosen = [item for item in chunk if item[1][0] == active or any(item[1][_DISABLED_UNTIL])]
+    chosen = [(key, value) for key, value in chunk if value[0] == active or decode_entry(key, value).matches_at(now_s)]
     return [key for key, _ in chosen], [value for _, value in chosen]
 
 

@@ -115,8 +115,12 @@ class DeltaFollower:
     def _note(self, snapshot: RegistrySnapshot, key: bytes, sequence: int) -> None:
         """Remember the state of a changed entry, unless it is an addition for which there is no room."""
         stored = snapshot.entry(key)
-        adds = stored is not None and stored.may_match()
-        if adds and key not in self._changed and len(self._changed) >= MAX_ADDITIONS:
+        if (
+            stored is not None
+            and stored.state != EntryState.WITHDRAWN
+            and key not in self._changed
+            and len(self._changed) >= MAX_ADDITIONS
+        ):
             if self._waiting_from is None:
                 self._waiting_from = sequence
             if self._row(snapshot, key) is None:

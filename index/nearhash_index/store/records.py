@@ -70,10 +70,6 @@ class StoredEntry(NamedTuple):
     created_s: int = 0
     updated_s: int = 0
 
-    def may_match(self) -> bool:
-        """Tell whether the entry matches now or will, as time goes on."""
-        return self.state == EntryState.ACTIVE or self.disabled_until_s > 0
-
     def matches_at(self, now_s: float) -> bool:
         """Tell whether the entry is to be matched at that time."""
         return self.state == EntryState.ACTIVE or (
