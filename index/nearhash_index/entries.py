@@ -82,12 +82,15 @@ class Entry(NamedTuple):
     labels : tuple of str
     quality : int, optional
         Of its PDQ hash, 0 to 100.
+    quarantined : tuple of Hash
+        Kept aside because they would match too much: degenerate, or of low quality.
     """
 
     key: EntryKey
     hashes: tuple[Hash, ...]
     labels: tuple[str, ...] = ()
     quality: int | None = None
+    quarantined: tuple[Hash, ...] = ()
 
 
 class EntryState(IntEnum):
@@ -137,20 +140,26 @@ def check_entry(entry: Entry, field: str = "entry") -> Entry:
 
     Whether hashes are degenerate is checked apart, by `check_degenerate`, many at once.
     """
-    if not 1 <= len(entry.hashes) <= _MAX_HASHES:
-        raise InvalidInput(f"{field}.hashes", f"{len(entry.hashes)} hashes; use 1 to {_MAX_HASHES}")
-    for i, item in enumerate(entry.hashes):
-        if len(item.value) != item.hash_type.size_bytes:
-            raise InvalidInput(
-                f"{field}.hashes[{i}].value",
-                f"{len(item.value)} bytes; a {item.hash_type.name} hash has {item.hash_type.size_bytes}",
-            )
+    count = len(entry.hashes) + len(entry.quarantined)
+    if not 1 <= count <= _MAX_HASHES:
+        raise InvalidInput(f"{field}.hashes", f"{count} hashes; use 1 to {_MAX_HASHES}")
     return Entry(
         check_key(entry.key, f"{field}.key"),
-        tuple(dict.fromkeys(entry.hashes)),
+        _check_hashes(entry.hashes, f"{field}.hashes"),
         check_labels(entry.labels, f"{field}.labels"),
         _check_quality(entry.quality, f"{field}.quality"),
+        _check_hashes(entry.quarantined, f"{field}.quarantined"),
     )
+
+
+def _check_hashes(hashes: tuple[Hash, ...], field: str) -> tuple[Hash, ...]:
+    for i, (hash_type, value) in enumerate(hashes):
+        if len(value) != hash_type.size_bytes:
+            raise InvalidInput(
+                f"{field}[{i}].value",
+                f"{len(value)} bytes; a {hash_type.name} hash has {hash_type.size_bytes}",
+            )
+    return tuple(dict.fromkeys(hashes)) if len(hashes) > 1 else hashes
 
 
 def _check_quality(quality: int | None, field: str) -> int | None:

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import grpc
@@ -24,6 +25,7 @@ from nearhash_service.messages import (
     bank_message,
     change_of,
     generation_message,
+    quarantined_message,
     radii_of,
 )
 from nearhash_service.served_view import ServedView
@@ -32,8 +34,8 @@ __all__ = ["MAX_CHANGES", "BankService"]
 
 MAX_CHANGES = 10_000
 """Changes per call."""
-_DEFAULT_AUDIT_RECORDS = 100
-_MAX_AUDIT_RECORDS = 10_000
+_DEFAULT_LIMIT = 100
+_MAX_LIMIT = 10_000
 
 
 class BankService(banks_pb2_grpc.BankServiceServicer):
@@ -126,14 +128,22 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
             newest, *_ = self._directory.generation_numbers() or [self._directory.current().number]
             return banks_pb2.ReleaseResponse(generation=self._choose(Current(newest)))
 
+    def ListQuarantine(  # noqa: N802
+        self, request: banks_pb2.ListQuarantineRequest, context: grpc.ServicerContext
+    ) -> banks_pb2.ListQuarantineResponse:
+        """List entries with quarantined hashes."""
+        del context
+        limit = _checked_limit(request.limit)
+        with self._registry.snapshot() as snapshot:
+            entries = islice(snapshot.quarantined(request.bank), limit)
+            return banks_pb2.ListQuarantineResponse(entries=map(quarantined_message, entries))
+
     def ListAudit(  # noqa: N802
         self, request: banks_pb2.ListAuditRequest, context: grpc.ServicerContext
     ) -> banks_pb2.ListAuditResponse:
         """Read the audit log, newest first."""
         del context
-        if request.limit > _MAX_AUDIT_RECORDS:
-            raise InvalidInput("limit", f"{request.limit} is too many; use 0 to {_MAX_AUDIT_RECORDS}")
-        records = self._registry.audit(request.limit or _DEFAULT_AUDIT_RECORDS)
+        records = self._registry.audit(_checked_limit(request.limit))
         return banks_pb2.ListAuditResponse(records=map(audit_message, records))
 
     def GetStatus(  # noqa: N802
@@ -184,6 +194,12 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
             return Manifest.read(self._directory.generation_path(number))
         except NearHashIndexError:
             return None
+
+
+def _checked_limit(limit: int) -> int:
+    if limit > _MAX_LIMIT:
+        raise InvalidInput("limit", f"{limit} is too many; use 0 to {_MAX_LIMIT}")
+    return limit or _DEFAULT_LIMIT
 
 
 def _in_own_process(build: Callable[[Path], Manifest], path: Path) -> Manifest:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nearhash.v1 import banks_pb2, lookup_pb2
+from nearhash_index.codes import codes_from_bytes
+from nearhash_index.degenerate import degenerate_reason, degenerate_rows
 from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius
@@ -19,10 +21,12 @@ from nearhash_index.store.changes import (
     Enable,
     Reinstate,
     Remove,
+    Unquarantine,
     Upsert,
     Withdraw,
 )
 from nearhash_index.store.generation import Manifest
+from nearhash_index.store.records import StoredEntry
 
 __all__ = [
     "audit_message",
@@ -33,6 +37,7 @@ __all__ = [
     "generation_message",
     "hash_type_number",
     "hash_type_of",
+    "quarantined_message",
     "radii_messages",
     "radii_of",
 ]
@@ -99,6 +104,8 @@ def change_of(change: banks_pb2.Change, field: str) -> Change:
             return Enable(_key_of(change.enable))
         case "reinstate":
             return Reinstate(_key_of(change.reinstate))
+        case "unquarantine":
+            return Unquarantine(_key_of(change.unquarantine))
         case _:
             names = ", ".join(banks_pb2.Change.DESCRIPTOR.fields_by_name)
             raise InvalidInput(field, f"empty; set one of {names}")
@@ -109,13 +116,14 @@ def change_message(change: Change) -> banks_pb2.Change:
     key = banks_pb2.EntryKey(source=change.key.source, entry_id=change.key.entry_id)
     match change:
         case Upsert(entry):
-            hashes = [
-                banks_pb2.Hash(hash_type=hash_type_number(hash_type.name), value=value)
-                for hash_type, value in entry.hashes
-            ]
-            return banks_pb2.Change(
-                upsert=banks_pb2.Entry(key=key, hashes=hashes, labels=entry.labels, quality=entry.quality)
+            message = banks_pb2.Entry(
+                key=key,
+                hashes=_hash_messages(entry.hashes),
+                labels=entry.labels,
+                quality=entry.quality,
+                quarantined=_hash_messages(entry.quarantined),
             )
+            return banks_pb2.Change(upsert=message)
         case Remove():
             return banks_pb2.Change(remove=key)
         case Withdraw():
@@ -127,6 +135,8 @@ def change_message(change: Change) -> banks_pb2.Change:
             return banks_pb2.Change(enable=key)
         case Reinstate():
             return banks_pb2.Change(reinstate=key)
+        case Unquarantine():
+            return banks_pb2.Change(unquarantine=key)
 
 
 def author_of(author: banks_pb2.Author, peer: str) -> Author:
@@ -145,6 +155,17 @@ def audit_message(record: AuditRecord) -> banks_pb2.AuditRecord:
         last_sequence=record.last_sequence,
         counts=record.counts,
         entries=[banks_pb2.EntryKey(entry_id=entry_id, source=source) for entry_id, source in record.entries],
+    )
+
+
+def quarantined_message(stored: StoredEntry) -> banks_pb2.QuarantinedEntry:
+    """Return the message for an entry with quarantined hashes."""
+    entry = stored.entry
+    return banks_pb2.QuarantinedEntry(
+        key=banks_pb2.EntryKey(source=entry.key.source, entry_id=entry.key.entry_id),
+        labels=entry.labels,
+        hash_types=[hash_type_number(item.hash_type.name) for item in entry.quarantined],
+        reasons=[_quarantine_reason(item, entry.quality) for item in entry.quarantined],
     )
 
 
@@ -167,12 +188,29 @@ def generation_message(manifest: Manifest, current: Current | None) -> banks_pb2
 
 
 def _entry_of(entry: banks_pb2.Entry, field: str) -> Entry:
-    hashes = tuple(
-        Hash(hash_type_of(item.hash_type, f"{field}.hashes[{k}].hash_type"), item.value)
-        for k, item in enumerate(entry.hashes)
+    return Entry(
+        _key_of(entry.key),
+        _hashes_of(entry.hashes, f"{field}.hashes"),
+        tuple(entry.labels),
+        entry.quality if entry.HasField("quality") else None,
+        _hashes_of(entry.quarantined, f"{field}.quarantined"),
     )
-    quality = entry.quality if entry.HasField("quality") else None
-    return Entry(_key_of(entry.key), hashes, tuple(entry.labels), quality)
+
+
+def _hashes_of(hashes: Iterable[banks_pb2.Hash], field: str) -> tuple[Hash, ...]:
+    return tuple(
+        Hash(hash_type_of(item.hash_type, f"{field}[{i}].hash_type"), item.value) for i, item in enumerate(hashes)
+    )
+
+
+def _hash_messages(hashes: Iterable[Hash]) -> list[banks_pb2.Hash]:
+    return [banks_pb2.Hash(hash_type=hash_type_number(hash_type.name), value=value) for hash_type, value in hashes]
+
+
+def _quarantine_reason(item: Hash, quality: int | None) -> str:
+    if len(degenerate_rows(codes_from_bytes(item.value, item.hash_type), item.hash_type)):
+        return degenerate_reason(item.hash_type)
+    return "low quality" if quality is None else f"quality {quality}"
 
 
 def _key_of(key: banks_pb2.EntryKey) -> EntryKey:

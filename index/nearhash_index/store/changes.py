@@ -15,6 +15,7 @@ __all__ = [
     "Enable",
     "Reinstate",
     "Remove",
+    "Unquarantine",
     "Upsert",
     "Withdraw",
     "check_changes",
@@ -72,7 +73,13 @@ class Reinstate(NamedTuple):
     key: EntryKey
 
 
-Change: TypeAlias = Upsert | Remove | Withdraw | Disable | Enable | Reinstate
+class Unquarantine(NamedTuple):
+    """Match the entry's quarantined hashes, now and when a list brings them again."""
+
+    key: EntryKey
+
+
+Change: TypeAlias = Upsert | Remove | Withdraw | Disable | Enable | Reinstate | Unquarantine
 
 
 class Author(NamedTuple):

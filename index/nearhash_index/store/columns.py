@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nearhash_index.codes import Codes, codes_from_bytes
 from nearhash_index.entries import Bank, EntryState
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.store.records import HEADER, decode_entry
+from nearhash_index.store.records import HEADER, QUARANTINED, TYPE_BITS, decode_entry
 from nearhash_index.store.snapshot import RegistrySnapshot
 
 __all__ = ["Columns"]
@@ -115,14 +115,15 @@ class Columns:
         at = start + HEADER.size
         for k in range(int(count.max())):
             rows = np.flatnonzero(count > k)
-            number = blob[at[rows]]
+            mark = blob[at[rows]]
             for hash_type in HASH_TYPES.values():
-                of_type = rows[number == hash_type.number]
-                if len(of_type):
-                    found = blob[at[of_type, None] + 1 + np.arange(hash_type.size_bytes)]
+                is_of_type = mark & TYPE_BITS == hash_type.number
+                matched = rows[is_of_type & (mark < QUARANTINED)]
+                if len(matched):
+                    found = blob[at[matched, None] + 1 + np.arange(hash_type.size_bytes)]
                     self._put(f"{hash_type.name}/hashes", found.ravel())
-                    self._put(f"{hash_type.name}/entry", (first + of_type).astype("<u4"))
-                    at[of_type] += 1 + hash_type.size_bytes
+                    self._put(f"{hash_type.name}/entry", (first + matched).astype("<u4"))
+                at[rows[is_of_type]] += 1 + hash_type.size_bytes
         labels = np.zeros(len(values), dtype="<u4")
         for row in np.flatnonzero(at < start + size).tolist():
             labelled = tuple(values[row][at[row] - start[row] :].decode().split("\n"))

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from nearhash_index.entries import Entry, EntryState
-from nearhash_index.store.changes import Change, Disable, Enable, Reinstate, Remove, Upsert, Withdraw
+from nearhash_index.entries import Entry, EntryState, Hash
+from nearhash_index.store.changes import (
+    Change,
+    Disable,
+    Enable,
+    Reinstate,
+    Remove,
+    Unquarantine,
+    Upsert,
+    Withdraw,
+)
 from nearhash_index.store.records import TIMES, StoredEntry, decode_entry, encode_entry
 
 __all__ = ["UNCHANGED", "decide"]
@@ -47,6 +56,8 @@ def decide(change: Change, key: bytes, known: bytes | None, now_s: int) -> tuple
             return _set_state(key, known, EntryState.DISABLED, until_s, now_s)
         case Enable():
             return _set_state(key, known, EntryState.ACTIVE, 0, now_s)
+        case Unquarantine():
+            return _unquarantine(key, known, now_s)
 
 
 def _upsert(entry: Entry, key: bytes, known: bytes | None, now_s: int) -> tuple[str, bytes]:
@@ -55,8 +66,32 @@ def _upsert(entry: Entry, key: bytes, known: bytes | None, now_s: int) -> tuple[
     if _is_withdrawn(known):
         return "withheld", UNCHANGED
     before = decode_entry(key, known)
-    value = encode_entry(before._replace(entry=entry, updated_s=now_s))
+    value = encode_entry(_released(before._replace(entry=entry, updated_s=now_s), before.released))
     return ("unchanged", UNCHANGED) if _same(value, known) else ("updated", value)
+
+
+def _unquarantine(key: bytes, known: bytes | None, now_s: int) -> tuple[str, bytes]:
+    before = None if known is None else decode_entry(key, known)
+    if before is None or not before.entry.quarantined:
+        return "unchanged", UNCHANGED
+    return "updated", encode_entry(
+        _released(before._replace(updated_s=now_s), before.released.union(before.entry.quarantined))
+    )
+
+
+def _released(stored: StoredEntry, released: frozenset[Hash]) -> StoredEntry:
+    """Take released hashes out of quarantine."""
+    if not released:
+        return stored._replace(released=released)
+    entry = stored.entry
+    freed = tuple(item for item in entry.quarantined if item in released)
+    kept = tuple(item for item in entry.quarantined if item not in released)
+    # In the order in which they are read back.
+    hashes = tuple(item for item in entry.hashes if item not in released)
+    hashes += tuple(sorted((*freed, *(item for item in entry.hashes if item in released)), key=lambda item: item.value))
+    return stored._replace(
+        entry=entry._replace(hashes=hashes, quarantined=kept), released=released.intersection(hashes)
+    )
 
 
 def _set_state(key: bytes, known: bytes | None, state: EntryState, until_s: int, now_s: int) -> tuple[str, bytes]:

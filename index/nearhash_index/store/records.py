@@ -2,7 +2,7 @@
 
     entry key     bank number (4 bytes, big-endian) | entry id (UTF-8) | 0 | source (ASCII)
     entry value   state (1) | quality + 1, 0: none (1) | disabled until (4) | created (4) | updated (4)
-                  | number of hashes (1) | per hash: type number (1), hash | labels (UTF-8, joined by newlines)
+                  | number of hashes (1) | per hash: type number + mark (1), hash | labels (UTF-8, joined by newlines)
     bank value    JSON
     change key    sequence (8 bytes, big-endian)
     change value  kind (1 byte) | entry key, or bank number
@@ -23,6 +23,9 @@ from nearhash_index.hash_types import HASH_TYPES
 
 __all__ = [
     "HEADER",
+    "QUARANTINED",
+    "TIMES",
+    "TYPE_BITS",
     "ChangeKind",
     "StoredEntry",
     "decode_bank",
@@ -39,6 +42,12 @@ HEADER = struct.Struct("<BBIIIB")
 """Of an entry value: state, quality + 1, disabled until, created, updated, number of hashes."""
 TIMES = slice(6, 14)
 """Where the times of creation and update lie in an entry value: what does not count when two are compared."""
+QUARANTINED = 0x80
+"""Mark of a hash that is kept aside."""
+RELEASED = 0x40
+"""Mark of a hash that was kept aside and is matched."""
+TYPE_BITS = 0x0F
+"""What is left for the type's number."""
 _BANK_NUMBER = struct.Struct(">I")
 _SEQUENCE = struct.Struct(">Q")
 _TYPES = {hash_type.number: hash_type for hash_type in HASH_TYPES.values()}
@@ -62,6 +71,8 @@ class StoredEntry(NamedTuple):
     disabled_until_s : int
         0 if it is disabled without an end, or not disabled.
     created_s, updated_s : int
+    released : frozenset of Hash
+        Those among the entry's hashes that were quarantined once.
     """
 
     entry: Entry
@@ -69,6 +80,7 @@ class StoredEntry(NamedTuple):
     disabled_until_s: int = 0
     created_s: int = 0
     updated_s: int = 0
+    released: frozenset[Hash] = frozenset()
 
     def matches_at(self, now_s: float) -> bool:
         """Tell whether the entry is to be matched at that time."""
@@ -107,27 +119,35 @@ def encode_entry(stored: StoredEntry) -> bytes:
         stored.disabled_until_s,
         stored.created_s,
         stored.updated_s,
-        len(entry.hashes),
+        len(entry.hashes) + len(entry.quarantined),
     )
-    hashes = [b"%c%b" % (hash_type.number, value) for hash_type, value in entry.hashes]
+    released = stored.released
+    hashes = [
+        b"%c%b" % (item[0].number | RELEASED if item in released else item[0].number, item[1]) for item in entry.hashes
+    ]
+    hashes += [b"%c%b" % (hash_type.number | QUARANTINED, value) for hash_type, value in entry.quarantined]
     return b"".join([header, *hashes, "\n".join(entry.labels).encode()])
 
 
 def decode_entry(key: bytes, value: bytes) -> StoredEntry:
     """Return the entry of a key and its value."""
     state, quality, disabled_until_s, created_s, updated_s, count = HEADER.unpack_from(value)
-    hashes = []
+    by_mark: dict[int, list[Hash]] = {0: [], RELEASED: [], QUARANTINED: []}
     at = HEADER.size
     for _ in range(count):
-        hash_type = _TYPES[value[at]]
+        hash_type = _TYPES[value[at] & TYPE_BITS]
         end = at + 1 + hash_type.size_bytes
-        hashes.append(Hash(hash_type, value[at + 1 : end]))
+        by_mark[value[at] & ~TYPE_BITS].append(Hash(hash_type, value[at + 1 : end]))
         at = end
     labels = value[at:].decode()
     entry = Entry(
-        decode_key(key)[1], tuple(hashes), tuple(labels.split("\n")) if labels else (), quality - 1 if quality else None
+        decode_key(key)[1],
+        tuple(by_mark[0] + by_mark[RELEASED]),
+        tuple(labels.split("\n")) if labels else (),
+        quality - 1 if quality else None,
+        tuple(by_mark[QUARANTINED]),
     )
-    return StoredEntry(entry, EntryState(state), disabled_until_s, created_s, updated_s)
+    return StoredEntry(entry, EntryState(state), disabled_until_s, created_s, updated_s, frozenset(by_mark[RELEASED]))
 
 
 def encode_bank(number: int, bank: Bank) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nearhash_index.entries import Bank
+from nearhash_index.errors import UnknownName
 from nearhash_index.store.records import ChangeKind, StoredEntry, decode_entry, pack_number, pack_sequence
 
 __all__ = ["RegistrySnapshot"]
@@ -43,6 +44,12 @@ class RegistrySnapshot:
         """Yield a bank's entries, withdrawn ones too, by (entry id, source)."""
         for key, value in self.raw_entries(bank_name):
             yield decode_entry(key, value)
+
+    def quarantined(self, bank_name: str) -> Iterator[StoredEntry]:
+        """Yield a bank's entries that have quarantined hashes, in O(entries); raise UnknownName if there is no bank."""
+        if bank_name not in self._numbers:
+            raise UnknownName(f"there is no bank {bank_name!r}")
+        return (stored for stored in self.entries(bank_name) if stored.entry.quarantined)
 
     def entry(self, key: bytes) -> StoredEntry | None:
         """Return the entry of a key, or None."""

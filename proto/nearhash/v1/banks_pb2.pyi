@@ -270,16 +270,21 @@ class Entry(google.protobuf.message.Message):
     HASHES_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     QUALITY_FIELD_NUMBER: builtins.int
+    QUARANTINED_FIELD_NUMBER: builtins.int
     quality: builtins.int
     """Of the PDQ hash, 0 to 100."""
     @property
     def key(self) -> Global___EntryKey: ...
     @property
     def hashes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Hash]:
-        """At least one, of any types."""
+        """Of any types. At least one, here or in quarantined."""
 
     @property
     def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def quarantined(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Hash]:
+        """Hashes to keep aside because they would match too much: degenerate, or of low quality."""
+
     def __init__(
         self,
         *,
@@ -287,9 +292,10 @@ class Entry(google.protobuf.message.Message):
         hashes: collections.abc.Iterable[Global___Hash] | None = ...,
         labels: collections.abc.Iterable[builtins.str] | None = ...,
         quality: builtins.int | None = ...,
+        quarantined: collections.abc.Iterable[Global___Hash] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_quality", b"_quality", "key", b"key", "quality", b"quality"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "hashes", b"hashes", "key", b"key", "labels", b"labels", "quality", b"quality"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "hashes", b"hashes", "key", b"key", "labels", b"labels", "quality", b"quality", "quarantined", b"quarantined"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_quality", b"_quality"]) -> typing.Literal["quality"] | None: ...
 
 Global___Entry: typing_extensions.TypeAlias = Entry
@@ -304,6 +310,7 @@ class Change(google.protobuf.message.Message):
     DISABLE_FIELD_NUMBER: builtins.int
     ENABLE_FIELD_NUMBER: builtins.int
     REINSTATE_FIELD_NUMBER: builtins.int
+    UNQUARANTINE_FIELD_NUMBER: builtins.int
     @property
     def upsert(self) -> Global___Entry:
         """Adds the entry or replaces it whole. An entry that is withdrawn stays so."""
@@ -328,6 +335,10 @@ class Change(google.protobuf.message.Message):
     def reinstate(self) -> Global___EntryKey:
         """Forgets that the entry was withdrawn, so that it can be added again."""
 
+    @property
+    def unquarantine(self) -> Global___EntryKey:
+        """Matches the entry's quarantined hashes, now and when a list brings them again."""
+
     def __init__(
         self,
         *,
@@ -337,10 +348,11 @@ class Change(google.protobuf.message.Message):
         disable: Global___Disable | None = ...,
         enable: Global___EntryKey | None = ...,
         reinstate: Global___EntryKey | None = ...,
+        unquarantine: Global___EntryKey | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "upsert", b"upsert", "withdraw", b"withdraw"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "upsert", b"upsert", "withdraw", b"withdraw"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["change", b"change"]) -> typing.Literal["upsert", "remove", "withdraw", "disable", "enable", "reinstate"] | None: ...
+    def HasField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "unquarantine", b"unquarantine", "upsert", b"upsert", "withdraw", b"withdraw"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "unquarantine", b"unquarantine", "upsert", b"upsert", "withdraw", b"withdraw"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["change", b"change"]) -> typing.Literal["upsert", "remove", "withdraw", "disable", "enable", "reinstate", "unquarantine"] | None: ...
 
 Global___Change: typing_extensions.TypeAlias = Change
 
@@ -602,6 +614,76 @@ class ReleaseResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["generation", b"generation"]) -> None: ...
 
 Global___ReleaseResponse: typing_extensions.TypeAlias = ReleaseResponse
+
+@typing.final
+class ListQuarantineRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    bank: builtins.str
+    limit: builtins.int
+    """At most this many entries; 0: 100."""
+    def __init__(
+        self,
+        *,
+        bank: builtins.str = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bank", b"bank", "limit", b"limit"]) -> None: ...
+
+Global___ListQuarantineRequest: typing_extensions.TypeAlias = ListQuarantineRequest
+
+@typing.final
+class ListQuarantineResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: builtins.int
+    @property
+    def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___QuarantinedEntry]:
+        """By entry id and source."""
+
+    def __init__(
+        self,
+        *,
+        entries: collections.abc.Iterable[Global___QuarantinedEntry] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["entries", b"entries"]) -> None: ...
+
+Global___ListQuarantineResponse: typing_extensions.TypeAlias = ListQuarantineResponse
+
+@typing.final
+class QuarantinedEntry(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    HASH_TYPES_FIELD_NUMBER: builtins.int
+    REASONS_FIELD_NUMBER: builtins.int
+    @property
+    def key(self) -> Global___EntryKey: ...
+    @property
+    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def hash_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[nearhash.v1.lookup_pb2.HashType.ValueType]:
+        """Of each quarantined hash."""
+
+    @property
+    def reasons(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Of each quarantined hash: why, for a person."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___EntryKey | None = ...,
+        labels: collections.abc.Iterable[builtins.str] | None = ...,
+        hash_types: collections.abc.Iterable[nearhash.v1.lookup_pb2.HashType.ValueType] | None = ...,
+        reasons: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["key", b"key"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["hash_types", b"hash_types", "key", b"key", "labels", b"labels", "reasons", b"reasons"]) -> None: ...
+
+Global___QuarantinedEntry: typing_extensions.TypeAlias = QuarantinedEntry
 
 @typing.final
 class ListAuditRequest(google.protobuf.message.Message):

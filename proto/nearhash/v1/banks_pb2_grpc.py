@@ -75,6 +75,11 @@ class BankServiceStub(object):
                 request_serializer=nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.ListQuarantine = channel.unary_unary(
+                '/nearhash.v1.BankService/ListQuarantine',
+                request_serializer=nearhash_dot_v1_dot_banks__pb2.ListQuarantineRequest.SerializeToString,
+                response_deserializer=nearhash_dot_v1_dot_banks__pb2.ListQuarantineResponse.FromString,
+                _registered_method=True)
         self.ListAudit = channel.unary_unary(
                 '/nearhash.v1.BankService/ListAudit',
                 request_serializer=nearhash_dot_v1_dot_banks__pb2.ListAuditRequest.SerializeToString,
@@ -148,6 +153,13 @@ class BankServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuarantine(self, request, context):
+        """Lists a bank's entries that have quarantined hashes, without the hashes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAudit(self, request, context):
         """Reads the audit log.
         """
@@ -203,6 +215,11 @@ def add_BankServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.FromString,
                     response_serializer=nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'ListQuarantine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuarantine,
+                    request_deserializer=nearhash_dot_v1_dot_banks__pb2.ListQuarantineRequest.FromString,
+                    response_serializer=nearhash_dot_v1_dot_banks__pb2.ListQuarantineResponse.SerializeToString,
             ),
             'ListAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAudit,
@@ -432,6 +449,33 @@ class BankService(object):
             '/nearhash.v1.BankService/Release',
             nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.SerializeToString,
             nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearhash.v1.BankService/ListQuarantine',
+            nearhash_dot_v1_dot_banks__pb2.ListQuarantineRequest.SerializeToString,
+            nearhash_dot_v1_dot_banks__pb2.ListQuarantineResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -153,6 +153,22 @@ _BankServiceReleaseType = typing_extensions.TypeVar(
     ],
 )
 
+_BankServiceListQuarantineType = typing_extensions.TypeVar(
+    '_BankServiceListQuarantineType',
+    grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ListQuarantineRequest,
+        nearhash.v1.banks_pb2.ListQuarantineResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ListQuarantineRequest,
+        nearhash.v1.banks_pb2.ListQuarantineResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ListQuarantineRequest,
+        nearhash.v1.banks_pb2.ListQuarantineResponse,
+    ],
+)
+
 _BankServiceListAuditType = typing_extensions.TypeVar(
     '_BankServiceListAuditType',
     grpc.UnaryUnaryMultiCallable[
@@ -185,7 +201,7 @@ _BankServiceGetStatusType = typing_extensions.TypeVar(
     ],
 )
 
-class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpdateBankType, _BankServiceListBanksType, _BankServiceApplyChangesType, _BankServicePublishType, _BankServiceListGenerationsType, _BankServiceRollbackType, _BankServiceReleaseType, _BankServiceListAuditType, _BankServiceGetStatusType]):
+class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpdateBankType, _BankServiceListBanksType, _BankServiceApplyChangesType, _BankServicePublishType, _BankServiceListGenerationsType, _BankServiceRollbackType, _BankServiceReleaseType, _BankServiceListQuarantineType, _BankServiceListAuditType, _BankServiceGetStatusType]):
     """Administers banks, their entries, and what is published. For operators; platform backends use LookupService."""
 
     @typing.overload
@@ -221,6 +237,10 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
         grpc.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.ReleaseRequest,
             nearhash.v1.banks_pb2.ReleaseResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.ListQuarantineRequest,
+            nearhash.v1.banks_pb2.ListQuarantineResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.ListAuditRequest,
@@ -267,6 +287,10 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
             nearhash.v1.banks_pb2.ReleaseResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.ListQuarantineRequest,
+            nearhash.v1.banks_pb2.ListQuarantineResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.ListAuditRequest,
             nearhash.v1.banks_pb2.ListAuditResponse,
         ],
@@ -303,6 +327,9 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
 
     Release: _BankServiceReleaseType
     """Ends a roll back: the newest generation is current again, with all changes since."""
+
+    ListQuarantine: _BankServiceListQuarantineType
+    """Lists a bank's entries that have quarantined hashes, without the hashes."""
 
     ListAudit: _BankServiceListAuditType
     """Reads the audit log."""
@@ -341,6 +368,10 @@ BankServiceAsyncStub: typing_extensions.TypeAlias = BankServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         nearhash.v1.banks_pb2.ReleaseRequest,
         nearhash.v1.banks_pb2.ReleaseResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.ListQuarantineRequest,
+        nearhash.v1.banks_pb2.ListQuarantineResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         nearhash.v1.banks_pb2.ListAuditRequest,
@@ -422,6 +453,14 @@ class BankServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[nearhash.v1.banks_pb2.ReleaseResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.ReleaseResponse]]:
         """Ends a roll back: the newest generation is current again, with all changes since."""
+
+    @abc.abstractmethod
+    def ListQuarantine(
+        self,
+        request: nearhash.v1.banks_pb2.ListQuarantineRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nearhash.v1.banks_pb2.ListQuarantineResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.ListQuarantineResponse]]:
+        """Lists a bank's entries that have quarantined hashes, without the hashes."""
 
     @abc.abstractmethod
     def ListAudit(

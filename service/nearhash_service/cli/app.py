@@ -9,7 +9,18 @@ import typer
 
 from nearhash_client import NearHashError, error_from_rpc
 from nearhash_index.errors import NearHashIndexError
-from nearhash_service.cli import auditing, banks, entries, hashing, importing, lookups, publishing, serving, status
+from nearhash_service.cli import (
+    auditing,
+    banks,
+    entries,
+    hashing,
+    importing,
+    lookups,
+    publishing,
+    quarantine,
+    serving,
+    status,
+)
 from nearhash_service.cli.printing import print_error
 
 __all__ = ["run"]
@@ -27,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(banks.app, name="bank")
+app.add_typer(quarantine.app, name="quarantine")
 app.command("import")(importing.import_list)
 app.command()(publishing.publish)
 app.command()(publishing.rollback)

@@ -15,7 +15,18 @@ from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import output
 from nearhash_service.messages import change_message
 
-__all__ = ["disable", "enable", "reinstate", "remove", "withdraw"]
+__all__ = [
+    "Bank",
+    "EntryId",
+    "Reason",
+    "Source",
+    "apply_change",
+    "disable",
+    "enable",
+    "reinstate",
+    "remove",
+    "withdraw",
+]
 
 Bank = Annotated[str, typer.Argument(help="The entry's bank.")]
 EntryId = Annotated[str, typer.Argument(help="The entry's id, as a lookup tells it.")]
@@ -31,7 +42,7 @@ def withdraw(
 
     Example: nearhash withdraw take-it-down case-1 --source ncmec --reason "case withdrawn" --data data
     """
-    _apply(connection, bank, Withdraw(EntryKey(entry_id, source)), "withdrawn", reason)
+    apply_change(connection, bank, Withdraw(EntryKey(entry_id, source)), "withdrawn", reason)
 
 
 @connected()
@@ -42,7 +53,7 @@ def remove(
 
     Example: nearhash remove take-it-down case-1 --data data
     """
-    _apply(connection, bank, Remove(EntryKey(entry_id, source)), "removed", reason)
+    apply_change(connection, bank, Remove(EntryKey(entry_id, source)), "removed", reason)
 
 
 @connected()
@@ -61,7 +72,7 @@ def disable(
     Example: nearhash disable take-it-down case-1 --until "2027-01-31 12:00:00" --data data
     """
     until_s = int(until.astimezone().timestamp()) if until else 0
-    _apply(connection, bank, Disable(EntryKey(entry_id, source), until_s), "disabled", reason)
+    apply_change(connection, bank, Disable(EntryKey(entry_id, source), until_s), "disabled", reason)
 
 
 @connected()
@@ -72,7 +83,7 @@ def enable(
 
     Example: nearhash enable take-it-down case-1 --data data
     """
-    _apply(connection, bank, Enable(EntryKey(entry_id, source)), "enabled", reason)
+    apply_change(connection, bank, Enable(EntryKey(entry_id, source)), "enabled", reason)
 
 
 @connected()
@@ -83,10 +94,11 @@ def reinstate(
 
     Example: nearhash reinstate take-it-down case-1 --reason "withdrawn by mistake" --data data
     """
-    _apply(connection, bank, Reinstate(EntryKey(entry_id, source)), "reinstated", reason)
+    apply_change(connection, bank, Reinstate(EntryKey(entry_id, source)), "reinstated", reason)
 
 
-def _apply(connection: Connection, bank: str, change: Change, done: str, reason: str) -> None:
+def apply_change(connection: Connection, bank: str, change: Change, done: str, reason: str) -> None:
+    """Change one entry, and tell what was done."""
     request = banks_pb2.ApplyChangesRequest(bank=bank, changes=[change_message(change)], author=author(reason))
     with connection.banks() as banks:
         response = banks.ApplyChanges(request)
