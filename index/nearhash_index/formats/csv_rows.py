@@ -3,7 +3,8 @@
     hash,hash_type,entry_id,source,labels,quality,action
     d5c3…,pdq256,case-17,local,video;minor,98,upsert
 
-`labels` are separated by semicolons; `quality` is 0 to 100; `action` is `upsert` (also if empty) or `remove`.
+`labels` are separated by semicolons; `quality` is 0 to 100; `action` is `upsert` (also if empty) or `remove`,
+which removes the whole entry that the row names, or the one that the hash itself names.
 """
 
 from __future__ import annotations
@@ -62,8 +63,7 @@ def _read(path: Path, options: ListOptions, delimiter: str) -> Iterator[Row | Re
         if fields is None:
             yield Rejected(f"{in_file}{line}", _NOT_CSV)
         elif len(fields) == width:
-            fields += (f"{in_file}{line}", "")
-            yield pick(fields)
+            yield pick([*fields, f"{in_file}{line}", ""])
         elif any(map(str.strip, fields)):
             yield Rejected(f"{in_file}{line}", f"{len(fields)} fields; the header has {width}")
 

@@ -7,7 +7,13 @@ from typing import NamedTuple, TypeAlias
 
 from nearhash_index.entries import Entry, EntryKey, Hash
 
-__all__ = ["Item", "Quarantined", "Rejected", "Removal", "Skipped", "Upsert", "without_hashes"]
+__all__ = ["NOT_COMPARED", "Item", "Quarantined", "Rejected", "Removal", "Skipped", "Upsert", "without_hashes"]
+
+NOT_COMPARED = frozenset(
+    {"netclean", "pdna", "photodna", "pdq_ocr", "raw_text", "ssvh", "text_tlsh", "tmk", "trend_query"}
+)
+NOT_COMPARED |= {"url", "url_md5", "video_tmk_pdqf", "video_vpdq", "videntifier", "vpdq"}
+"""Types of fingerprints that lists carry and NearHash does not compare."""
 
 _HEX_RUN = re.compile(r"[0-9A-Fa-f]{16,}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from nearhash_index.errors import InvalidInput
@@ -46,12 +47,11 @@ def read_lines(path: Path) -> Iterator[list[str]]:
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield each line with its place, but empty lines, and those that start with #."""
-    number = 0
-    for lines in read_lines(path):
-        for number, line in enumerate(lines, start=number + 1):
-            text = line.strip()
-            if text and not text.startswith("#"):
-                yield f"{path.name}, line {number}", text
+    lines = chain.from_iterable(read_lines(path))
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            yield f"{path.name}, line {number}", text
 
 
 def _decoded(text: bytes) -> str:

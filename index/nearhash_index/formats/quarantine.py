@@ -18,7 +18,7 @@ _CHUNK = 1_000
 
 
 def low_quality_reason(item: Hash, quality: int, min_quality: int) -> str:
-    """Say for a person why a hash of that quality is kept aside; empty if it is not. A digest is exact at any quality."""
+    """Say for a person why a hash of that quality is kept aside; empty if it is not, as digests never are."""
     if quality >= min_quality or not item.hash_type.perceptual:
         return ""
     return f"this {item.hash_type.name} hash has quality {quality}, below {min_quality}"

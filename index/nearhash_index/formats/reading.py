@@ -12,7 +12,7 @@ from nearhash_index.formats.csv_rows import read_csv, read_tsv
 from nearhash_index.formats.detection import detected_format
 from nearhash_index.formats.files import pages_of
 from nearhash_index.formats.hex_rows import read_hex
-from nearhash_index.formats.items import Item, Rejected, Skipped
+from nearhash_index.formats.items import Item, Rejected
 from nearhash_index.formats.json_rows import read_jsonl
 from nearhash_index.formats.latest import State, latest_states
 from nearhash_index.formats.ncmec import read_ncmec
@@ -25,7 +25,7 @@ from nearhash_index.formats.threatexchange import read_threatexchange
 
 __all__ = ["read_list"]
 
-_RowReader: TypeAlias = Callable[[Path, ListOptions], Iterator[Row | Rejected | Skipped]]
+_RowReader: TypeAlias = Callable[[Path, ListOptions], Iterator[Row | Rejected]]
 _RecordReader: TypeAlias = Callable[[list[Path], ListOptions], Iterator[State | Item]]
 
 _ROW_READERS: dict[str, _RowReader] = {

@@ -10,7 +10,16 @@ from typing import TypeAlias
 from nearhash_index.codes import hex_to_hash
 from nearhash_index.entries import Entry, EntryKey, Hash, check_entry, check_key, check_labels, check_name
 from nearhash_index.errors import InvalidInput
-from nearhash_index.formats.items import Item, Quarantined, Rejected, Removal, Skipped, Upsert, without_hashes
+from nearhash_index.formats.items import (
+    NOT_COMPARED,
+    Item,
+    Quarantined,
+    Rejected,
+    Removal,
+    Skipped,
+    Upsert,
+    without_hashes,
+)
 from nearhash_index.formats.options import ListOptions
 from nearhash_index.formats.quarantine import low_quality_reason
 from nearhash_index.hash_types import HashType, hash_type_named
@@ -27,7 +36,11 @@ _SHORT_ID = 63
 """An id of so many characters cannot have too many bytes."""
 
 
-def items_of(rows: Iterable[Row | Rejected | Skipped], options: ListOptions) -> Iterator[Item]:
+class _NotCompared(Exception):
+    """A row of a type of NOT_COMPARED."""
+
+
+def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[Item]:
     """Yield the items of a list's rows. A row without an entry id is an entry whose id is its hash.
 
     A row that is malformed is rejected alone, though other rows may name its entry. This is the import's hot loop:
@@ -38,21 +51,21 @@ def items_of(rows: Iterable[Row | Rejected | Skipped], options: ListOptions) -> 
     pending: Upsert | Removal | None = None  # what the rows before make, which this row may belong to
     last_id = last_source = ""
     for row in rows:
-        if isinstance(row, (Rejected, Skipped)):
+        if isinstance(row, Rejected):
             yield row
             continue
         place, digits, type_name, entry_id, source, labels_text, quality, action = row
         try:
             removed = _parsed_action(action) if action else False
             entry_id = entry_id.strip()
-            if digits or not (removed and entry_id):
+            if not (removed and entry_id):
                 hash_type, size_bytes = parsed_type(type_name)
                 item = Hash(hash_type, _parsed_hash(digits, hash_type, size_bytes))
                 entry_id = entry_id or item.value.hex()
             if len(entry_id) > _SHORT_ID or not entry_id.isprintable():
-                check_key(EntryKey(entry_id, _DEFAULT_SOURCE))
+                check_key(EntryKey(_utf8(entry_id, "entry_id"), _DEFAULT_SOURCE))
             source = _parsed_source(source) if source else default_source
-            labels = _parsed_labels(labels_text) if labels_text else ()
+            labels = _parsed_labels(labels_text) if labels_text and not removed else ()
             low = quality and not removed and low_quality_reason(item, _parsed_quality(quality), options.min_quality)
             if low:
                 yield Quarantined(place, EntryKey(entry_id, source), item, labels, low)
@@ -63,6 +76,9 @@ def items_of(rows: Iterable[Row | Rejected | Skipped], options: ListOptions) -> 
                 if isinstance(pending, Upsert):
                     pending = Upsert(pending.place, _merged(pending.entry, item, labels))
                 continue
+        except _NotCompared as error:
+            yield Skipped(place, f"{error} fingerprint")
+            continue
         except InvalidInput as error:
             yield Rejected(place, without_hashes(str(error)))
             continue
@@ -85,6 +101,8 @@ def _type_parser(default: HashType | None) -> Callable[[str], tuple[HashType, in
     @lru_cache(maxsize=64)
     def parsed(text: str) -> tuple[HashType, int]:
         name = text.strip().lower()
+        if name in NOT_COMPARED:
+            raise _NotCompared(name)
         hash_type = hash_type_named(name) if name else default
         if hash_type is None:
             raise InvalidInput("hash_type", "missing; fill it in, or give a hash type for the whole list")
@@ -101,6 +119,15 @@ def _parsed_hash(digits: str, hash_type: HashType, size_bytes: int) -> bytes:
     return value if len(value) == size_bytes else hex_to_hash(digits.strip(), hash_type)
 
 
+def _utf8(text: str, field: str) -> str:
+    """Return the text if it has no lone surrogates, which stand for bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(field, "not UTF-8 text") from None
+    return text
+
+
 @lru_cache(maxsize=1024)
 def _parsed_source(text: str) -> str:
     return check_name(text.strip(), "source")
@@ -108,11 +135,7 @@ def _parsed_source(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _parsed_labels(text: str) -> tuple[str, ...]:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput("labels", "not UTF-8 text") from None
-    return check_labels([label.strip() for label in text.split(";") if label.strip()])
+    return check_labels([label.strip() for label in _utf8(text, "labels").split(";") if label.strip()])
 
 
 @lru_cache(maxsize=1024)

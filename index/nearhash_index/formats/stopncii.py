@@ -91,7 +91,7 @@ def _read_record(place: str, record: Any, source: str) -> State | Item:
         raise InvalidInput("record", "not an object")
     signal_type = record.get("signalType")
     if not isinstance(signal_type, str) or signal_type not in _HASH_TYPES.keys() | _NOT_COMPARED:
-        raise InvalidInput("signalType", f"none of {', '.join(_HASH_TYPES.keys() | _NOT_COMPARED)}")
+        raise InvalidInput("signalType", f"none of {', '.join(sorted(_HASH_TYPES.keys() | _NOT_COMPARED))}")
     if signal_type in _NOT_COMPARED:
         return Skipped(place, f"{signal_type} fingerprint")
     digits = record.get("hashValue")
@@ -114,9 +114,9 @@ def _read_record(place: str, record: Any, source: str) -> State | Item:
 def _is_withdrawn(record: dict[str, Any]) -> bool:
     """Tell whether nobody stands for the hash any more."""
     status = record.get("hashStatus")
-    if status not in _STANDING | _WITHDRAWN:
+    if not isinstance(status, str) or status not in _STANDING | _WITHDRAWN:
         raise InvalidInput("hashStatus", f"none of {', '.join(sorted(_STANDING | _WITHDRAWN))}")
     cases = record.get("caseNumbers") or {}  # an empty list has been seen
-    if not isinstance(cases, dict):
+    if not isinstance(cases, dict) or not all(isinstance(case, str) for case in cases.values()):
         raise InvalidInput("caseNumbers", "not an object from case to status")
     return status in _WITHDRAWN and _STANDING.isdisjoint(cases.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from nearhash_index.formats.items import Rejected, Skipped
+from nearhash_index.formats.items import NOT_COMPARED, Rejected
 from nearhash_index.formats.lines import numbered_lines
 from nearhash_index.formats.options import ListOptions
 from nearhash_index.formats.rows import Row
@@ -24,25 +24,20 @@ _HASH_TYPES = {
     "sha1": "sha1",
     "sha256": "sha256",
 }
-_NOT_COMPARED = frozenset(
-    ["pdna", "photodna", "pdq_ocr", "raw_text", "text_tlsh", "tlsh", "tmk", "trend_query", "url", "url_md5", "video_tmk_pdqf", "video_vpdq", "vpdq"]
-)
 
 
 def is_signal(line: str) -> bool:
     """Tell whether a line names a signal type before its hash."""
     words = line.split()
-    return len(words) > 1 and words[0].lower() in _HASH_TYPES.keys() | _NOT_COMPARED
+    return len(words) > 1 and words[0].lower() in _HASH_TYPES.keys() | NOT_COMPARED
 
 
-def read_threatexchange(path: Path, options: ListOptions) -> Iterator[Row | Rejected | Skipped]:  # noqa: ARG001 - as all
+def read_threatexchange(path: Path, options: ListOptions) -> Iterator[Row | Rejected]:  # noqa: ARG001 - as all
     """Yield the rows of a ThreatExchange local file."""
     for place, line in numbered_lines(path):
-        signal_type, _, digits = line.partition(" ") if " " in line else ("", "", line)
-        name = signal_type.lower()
-        if name in _NOT_COMPARED:
-            yield Skipped(place, f"{name} fingerprint")
-        elif not name or name in _HASH_TYPES:
-            yield place, digits, _HASH_TYPES.get(name, ""), "", "", "", "", ""
-        else:
+        words = line.split()
+        signal_type = words[0].lower() if len(words) == 2 else ""
+        if len(words) > 2 or (signal_type and not is_signal(line)):
             yield Rejected(place, f"not '<signal type> <hash>'; the signal types are {', '.join(_HASH_TYPES)}")
+        else:
+            yield place, words[-1], _HASH_TYPES.get(signal_type, signal_type), "", "", "", "", ""
