@@ -1,66 +1,117 @@
-"""CSV with a header: hash, and optionally hash_type, entry_id, source, labels (separated by semicolons)."""
+"""CSV and TSV with a header: any of these columns, in any order and case.
+
+    hash,hash_type,entry_id,source,labels,quality,action
+    d5c3…,pdq256,case-17,local,video;minor,98,upsert
+
+`labels` are separated by semicolons; `quality` is 0 to 100; `action` is `upsert` (also if empty) or `remove`,
+which removes the whole entry that the row names, or the one that the hash itself names.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
+from operator import itemgetter
+from pathlib import Path
+from typing import TypeAlias
 
 from nearhash_index.errors import InvalidInput
-from nearhash_index.formats.rows import Row, parse_row
-from nearhash_index.hash_types import HashType, hash_type_named
+from nearhash_index.formats.items import Rejected, without_hashes
+from nearhash_index.formats.lines import read_lines
+from nearhash_index.formats.options import ListOptions
+from nearhash_index.formats.rows import FIELDS, Row
 
-__all__ = ["COLUMNS", "read_csv"]
+__all__ = ["is_header", "read_csv", "read_tsv"]
 
-COLUMNS = ("hash", "hash_type", "entry_id", "source", "labels")
+_Record: TypeAlias = tuple[int, list[str] | None]
+"""A record's first line, from 1, and its fields; None if it is malformed."""
+
+_NOT_CSV = "not CSV: a quote is open, or text follows a closing one; double the quotes inside a quoted field"
 
 
-def read_csv(lines: Iterable[str], default_type: HashType | None) -> Iterator[Row]:
-    """Yield the rows of a CSV file, from its lines with their ends. Empty lines are skipped.
+def is_header(line: str, delimiter: str) -> bool:
+    """Tell whether the first line of a file looks like the header of a list."""
+    names = _names(next(csv.reader([line], delimiter=delimiter), []))
+    return "hash" in names or (bool(names) and set(names) <= set(FIELDS))
 
-    Parameters
-    ----------
-    default_type : HashType, optional
-        Of rows without a hash type.
+
+def read_csv(path: Path, options: ListOptions) -> Iterator[Row | Rejected]:
+    """Yield the rows of a CSV file. Empty lines are left out.
 
     Raises
     ------
     InvalidInput
-        At the first row that is malformed.
+        If the header does not name the columns.
     """
-    reader = csv.reader(lines, strict=True)
-    try:
-        header = _check_header(next(reader))
-        for fields in reader:
-            if fields:
-                yield _row(reader.line_num, header, fields, default_type)
-    except csv.Error as error:
-        raise InvalidInput(f"line {reader.line_num}", f"not CSV: {error}") from None
+    return _read(path, options, ",")
 
 
-def _check_header(fields: list[str]) -> list[str]:
-    header = [field.strip().lower() for field in fields]
-    for name in header:
-        if name not in COLUMNS:
-            raise InvalidInput("line 1", f"unknown column {name!r}; the columns are {', '.join(COLUMNS)}")
-        if header.count(name) > 1:
-            raise InvalidInput("line 1", f"column {name!r} appears twice")
-    return header
+def read_tsv(path: Path, options: ListOptions) -> Iterator[Row | Rejected]:
+    """Yield the rows of a file like CSV with tabs in the place of commas; see `read_csv`."""
+    return _read(path, options, "\t")
 
 
-def _row(line: int, header: list[str], fields: list[str], default_type: HashType | None) -> Row:
-    if len(fields) != len(header):
-        raise InvalidInput(f"line {line}", f"{len(fields)} fields; the header has {len(header)}")
-    values = {name: value.strip() for name, value in zip(header, fields, strict=True)}
-    type_name = values.get("hash_type")
-    hash_type = hash_type_named(type_name, f"line {line}, hash_type") if type_name else default_type
-    if hash_type is None:
-        raise InvalidInput(f"line {line}, hash_type", "empty; fill it in, or give a hash type for the whole file")
-    labels = values.get("labels", "")
-    return parse_row(
-        line,
-        values["hash"],
-        hash_type,
-        entry_id=values.get("entry_id", ""),
-        source=values.get("source", ""),
-        labels=tuple(label.strip() for label in labels.split(";") if label.strip()),
-    )
+def _read(path: Path, options: ListOptions, delimiter: str) -> Iterator[Row | Rejected]:
+    records = _records(path, delimiter)
+    _, header = next(records, (1, None))
+    names = _check_header(header, options, f"{path}, line 1")
+    # A place and an empty text follow each row's own fields; the latter stands for the columns that are missing.
+    width = len(names)
+    pick = itemgetter(width, *(names.index(name) if name in names else width + 1 for name in FIELDS))
+    in_file = f"{path.name}, line "
+    for line, fields in records:
+        if fields is None:
+            yield Rejected(f"{in_file}{line}", _NOT_CSV)
+        elif len(fields) == width:
+            yield pick([*fields, f"{in_file}{line}", ""])
+        elif any(map(str.strip, fields)):
+            yield Rejected(f"{in_file}{line}", f"{len(fields)} fields; the header has {width}")
+
+
+def _records(path: Path, delimiter: str) -> Iterator[_Record]:
+    """Yield the records of a file. A quote that is never closed spoils its own line: reading goes on at the next."""
+    before = 0  # lines before those at hand
+    lines: list[str] = []
+    for more in read_lines(path):
+        lines += [line + "\n" for line in more]
+        done = yield from _records_of(lines, before, delimiter, ended=False)
+        before += done
+        del lines[:done]
+    yield from _records_of(lines, before, delimiter, ended=True)
+
+
+def _records_of(lines: list[str], before: int, delimiter: str, *, ended: bool) -> Generator[_Record, None, int]:
+    """Yield the records of these lines; return how many lines they took, less a record that may go on."""
+    done = 0
+    while done < len(lines):
+        start = done
+        reader = csv.reader(lines[start:], delimiter=delimiter, strict=True, skipinitialspace=True)
+        try:
+            for fields in reader:
+                yield before + done + 1, fields
+                done = start + reader.line_num
+        except csv.Error:
+            if start + reader.line_num == len(lines) and not ended:
+                break
+            yield before + done + 1, None
+            done += 1
+    return done
+
+
+def _check_header(header: list[str] | None, options: ListOptions, place: str) -> list[str]:
+    names = _names(header or [])
+    known = f"the columns are {', '.join(FIELDS)}"
+    for name in names:
+        if name not in FIELDS:
+            raise InvalidInput(place, without_hashes(f"unknown column {name[:80]!r}; {known}"))
+        if names.count(name) > 1:
+            raise InvalidInput(place, f"column {name!r} appears twice")
+    if "hash" not in names and not {"entry_id", "action"} <= set(names):
+        raise InvalidInput(place, f"no column 'hash'; {known}")
+    if "hash" in names and "hash_type" not in names and options.hash_type is None:
+        raise InvalidInput(place, "no column 'hash_type'; add it, or give a hash type for the whole list")
+    return names
+
+
+def _names(header: list[str]) -> list[str]:
+    return [name.strip().lower() for name in header]

@@ -1,27 +1,31 @@
-"""Plain text: one hexadecimal hash per line. Empty lines, and lines that start with #, are skipped."""
+"""Plain text: one hexadecimal hash per line, all of one type. Lines that start with # are comments.
+
+# flagged by our reviewers in May
+d5c38e3b2c6a91f0
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 from nearhash_index.errors import InvalidInput
-from nearhash_index.formats.rows import Row, parse_row
-from nearhash_index.hash_types import HashType
+from nearhash_index.formats.lines import numbered_lines
+from nearhash_index.formats.options import ListOptions
+from nearhash_index.formats.rows import Row
 
 __all__ = ["read_hex"]
 
 
-def read_hex(lines: Iterable[str], hash_type: HashType | None) -> Iterator[Row]:
+def read_hex(path: Path, options: ListOptions) -> Iterator[Row]:
     """Yield the rows of a file of plain hashes.
 
     Raises
     ------
     InvalidInput
-        If the hash type is not given, or at the first line that is malformed.
+        If the hash type is not given.
     """
-    if hash_type is None:
+    if options.hash_type is None:
         raise InvalidInput("hash_type", "a file of plain hashes does not tell their type; give one")
-    for line, text in enumerate(lines, start=1):
-        digits = text.strip()
-        if digits and not digits.startswith("#"):
-            yield parse_row(line, digits, hash_type)
+    for place, digits in numbered_lines(path):
+        yield place, digits, "", "", "", "", "", ""

@@ -1,50 +1,155 @@
-"""What every list format turns its lines into."""
+"""From the rows of text lists to items: consecutive rows that name one entry make one entry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from binascii import unhexlify
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import TypeAlias
 
 from nearhash_index.codes import hex_to_hash
-from nearhash_index.entries import Entry, EntryKey, Hash, check_entry
+from nearhash_index.entries import Entry, EntryKey, Hash, check_entry, check_key, check_labels, check_name
 from nearhash_index.errors import InvalidInput
-from nearhash_index.hash_types import HashType
+from nearhash_index.formats.items import (
+    NOT_COMPARED,
+    Item,
+    Quarantined,
+    Rejected,
+    Removal,
+    Skipped,
+    Upsert,
+    without_hashes,
+)
+from nearhash_index.formats.options import ListOptions
+from nearhash_index.formats.quarantine import low_quality_reason
+from nearhash_index.hash_types import HashType, hash_type_named
 
-__all__ = ["DEFAULT_SOURCE", "Row", "parse_row"]
+__all__ = ["FIELDS", "Row", "items_of"]
 
-DEFAULT_SOURCE = "local"
+FIELDS = ("hash", "hash_type", "entry_id", "source", "labels", "quality", "action")
+
+Row: TypeAlias = tuple[str, ...]
+"""A place, then the text of each of FIELDS, empty where it is missing. A plain tuple, for speed."""
+
+_DEFAULT_SOURCE = "local"
+_SHORT_ID = 63
+"""An id of so many characters cannot have too many bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An entry with one hash, as one line of a list gives it.
+class _NotCompared(Exception):
+    """A row of a type of NOT_COMPARED."""
 
-    Attributes
-    ----------
-    line : int
-        From 1.
-    named : bool
-        Whether the line names its entry; else the hash itself is the entry id.
+
+def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[Item]:
+    """Yield the items of a list's rows. A row without an entry id is an entry whose id is its hash.
+
+    A row that is malformed is rejected alone, though other rows may name its entry. This is the import's hot loop:
+    it looks up what it parsed before, and calls a check only where a quick test does not already settle it.
     """
+    parsed_type = _type_parser(options.hash_type)
+    default_source = options.source or _DEFAULT_SOURCE
+    pending: Upsert | Removal | None = None  # what the rows before make, which this row may belong to
+    last_id = last_source = ""
+    for row in rows:
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        place, digits, type_name, entry_id, source, labels_text, quality, action = row
+        try:
+            removed = _parsed_action(action) if action else False
+            entry_id = entry_id.strip()
+            if not (removed and entry_id):
+                hash_type, size_bytes = parsed_type(type_name)
+                item = Hash(hash_type, _parsed_hash(digits, hash_type, size_bytes))
+                entry_id = entry_id or item.value.hex()
+            if len(entry_id) > _SHORT_ID or not entry_id.isprintable():
+                check_key(EntryKey(_utf8(entry_id, "entry_id"), _DEFAULT_SOURCE))
+            source = _parsed_source(source) if source else default_source
+            labels = _parsed_labels(labels_text) if labels_text and not removed else ()
+            low = quality and not removed and low_quality_reason(item, _parsed_quality(quality), options.min_quality)
+            if low:
+                yield Quarantined(place, EntryKey(entry_id, source), item, labels, low)
+                continue
+            if pending is not None and entry_id == last_id and source == last_source:
+                if removed is not isinstance(pending, Removal):
+                    raise InvalidInput("action", "the rows before do the opposite with this entry")
+                if isinstance(pending, Upsert):
+                    pending = Upsert(pending.place, _merged(pending.entry, item, labels))
+                continue
+        except _NotCompared as error:
+            yield Skipped(place, f"{error} fingerprint")
+            continue
+        except InvalidInput as error:
+            yield Rejected(place, without_hashes(str(error)))
+            continue
+        if pending is not None:
+            yield pending
+        last_id, last_source = entry_id, source
+        key = EntryKey(entry_id, source)
+        pending = Removal(place, key, withdrawn=False) if removed else Upsert(place, Entry(key, (item,), labels))
+    if pending is not None:
+        yield pending
 
-    line: int
-    entry: Entry
-    named: bool
+
+def _merged(entry: Entry, item: Hash, labels: tuple[str, ...]) -> Entry:
+    return check_entry(Entry(entry.key, (*entry.hashes, item), entry.labels + labels))
 
 
-def parse_row(
-    line: int,
-    digits: str,
-    hash_type: HashType,
-    *,
-    entry_id: str = "",
-    source: str = "",
-    labels: tuple[str, ...] = (),
-) -> Row:
-    """Return the row of one line; raise InvalidInput that names the line and the column if it is malformed."""
+def _type_parser(default: HashType | None) -> Callable[[str], tuple[HashType, int]]:
+    """Return a function from a type's name to the type and its size in bytes."""
+
+    @lru_cache(maxsize=64)
+    def parsed(text: str) -> tuple[HashType, int]:
+        name = text.strip().lower()
+        if name in NOT_COMPARED:
+            raise _NotCompared(name)
+        hash_type = hash_type_named(name) if name else default
+        if hash_type is None:
+            raise InvalidInput("hash_type", "missing; fill it in, or give a hash type for the whole list")
+        return hash_type, hash_type.size_bytes
+
+    return parsed
+
+
+def _parsed_hash(digits: str, hash_type: HashType, size_bytes: int) -> bytes:
     try:
-        item = Hash(hash_type, hex_to_hash(digits, hash_type))
-        key = EntryKey(entry_id or item.value.hex(), source or DEFAULT_SOURCE)
-        return Row(line, check_entry(Entry(key, (item,), labels), ""), named=bool(entry_id))
-    except InvalidInput as error:
-        column = error.field.rpartition(".")[2]
-        raise InvalidInput(f"line {line}, {column}", error.problem) from None
+        value = unhexlify(digits)
+    except ValueError:
+        value = b""
+    return value if len(value) == size_bytes else hex_to_hash(digits.strip(), hash_type)
+
+
+def _utf8(text: str, field: str) -> str:
+    """Return the text if it has no lone surrogates, which stand for bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(field, "not UTF-8 text") from None
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _parsed_source(text: str) -> str:
+    return check_name(text.strip(), "source")
+
+
+@lru_cache(maxsize=1024)
+def _parsed_labels(text: str) -> tuple[str, ...]:
+    return check_labels([label.strip() for label in _utf8(text, "labels").split(";") if label.strip()])
+
+
+@lru_cache(maxsize=1024)
+def _parsed_quality(text: str) -> int:
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdecimal() and int(digits[:4]) <= 100):
+        raise InvalidInput("quality", "not a whole number from 0 to 100")
+    return int(digits)
+
+
+@lru_cache(maxsize=64)
+def _parsed_action(text: str) -> bool:
+    """Tell whether to remove the entry."""
+    action = text.strip().lower()
+    if action not in ("", "upsert", "remove"):
+        raise InvalidInput("action", "neither 'upsert' nor 'remove'")
+    return action == "remove"

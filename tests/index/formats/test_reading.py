@@ -1,248 +1,142 @@
 from __future__ import annotations
 
-import re
+import gzip
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nearhash_index.entries import Entry, Hash
 from nearhash_index.errors import InvalidInput
-from nearhash_index.formats import check_file, read_entries
-from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_index.formats import LIST_FORMATS, ListOptions, read_list
+from nearhash_index.hash_types import HASH_TYPES
+from tests.index.formats import test_ncmec, test_stopncii
+from tests.index.formats.lists import COMPRESSIONS, hashes, md5, pdq, read
 
-from ..samples import MD5, PDQ256, PHASH64, entry, random_hash
-
-RNG = np.random.default_rng(1)
-A, B, C = (random_hash(RNG) for _ in range(3))
-PDQ, SUM = random_hash(RNG, PDQ256), random_hash(RNG, MD5)
-a, b, c, pdq, md5 = (item.value.hex() for item in (A, B, C, PDQ, SUM))
-FLAT = "8000000000000000"
-
-
-def read(path: Path, content: str | bytes, hash_type: HashType | None = PHASH64) -> list[Entry]:
-    """Write the list, check it, and read its entries."""
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    entries = list(read_entries(path, hash_type))
-    assert check_file(path, hash_type) == len(entries)
-    return entries
-
-
-def refusal(path: Path, content: str | bytes, hash_type: HashType | None = PHASH64) -> str:
-    """Return why the list is refused, without its path."""
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    with pytest.raises(InvalidInput) as caught:
-        check_file(path, hash_type)
-    assert caught.value.field.startswith(str(path))
-    return str(caught.value).removeprefix(str(path))
+SAMPLES = {
+    "csv": f'hash,hash_type,entry_id,labels\n{pdq(1)},pdq256,a,"p;q"\n{md5(1)},md5,a,\n{md5(2)},md5,b,\n',
+    "tsv": f"entry_id\thash\thash_type\na\t{pdq(1)}\tpdq256\na\t{md5(1)}\tmd5\nb\t{md5(2)}\tmd5\n",
+    "hex": f"# ours\n{md5(1)}\n{md5(2)}\n",
+    "jsonl": f'{{"hash": "{md5(1)}", "hash_type": "md5"}}\n{{"hash": "{md5(2)}", "hash_type": "md5"}}\n',
+    "threatexchange": f"# ours\n{md5(1)}\npdq {pdq(1)}\nvideo_md5 {md5(2)}\n",
+    "ncmec": test_ncmec.page(test_ncmec.record() + test_ncmec.record("deletedImage", "2"), test_ncmec.record("video")),
+    "stopncii": test_stopncii.page(
+        test_stopncii.record(1), test_stopncii.record(2, "Withdrawn"), test_stopncii.record(3)
+    ),
+}
+MD5 = HASH_TYPES["md5"]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "list.csv"
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+@pytest.mark.parametrize("list_format", LIST_FORMATS)
+def test_format_is_told_by_the_first_bytes(tmp_path: Path, list_format: str, suffix: str) -> None:
+    content = COMPRESSIONS[suffix](SAMPLES[list_format].encode())
+    detected = read(tmp_path / f"list{suffix}", content, hash_type=MD5)
+    assert detected == read(tmp_path / f"list{suffix}", content, hash_type=MD5, list_format=list_format)
+    assert len(hashes(detected)) == (3 if list_format == "threatexchange" else 2)
 
 
-# CSV.
-
-
-def test_all_columns(path: Path) -> None:
-    content = f"hash,hash_type,entry_id,source,labels\n{a},phash64,1,ncmec,x; y ;;x\n{md5},md5,2,,\n"
-    assert read(path, content, None) == [
-        entry("1", A, source="ncmec", labels=("x", "y")),
-        entry("2", SUM, source="local"),
-    ]
+@pytest.mark.parametrize("list_format", LIST_FORMATS)
+def test_folder_of_one_page_and_source(tmp_path: Path, list_format: str) -> None:
+    (tmp_path / "page").write_text(SAMPLES[list_format])
+    items = list(read_list(tmp_path, ListOptions(hash_type=MD5, source="us")))
+    assert {getattr(item, "entry", item).key.source for item in items} == {"us"}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "problem"),
     [
-        (f"hash\n{a}\n{b}\n", [entry(a, A), entry(b, B)]),
-        (f"hash,source\n{a},ncmec\n", [entry(a, A, source="ncmec")]),
-        (f"entry_id,hash\n7,{a}\n", [entry("7", A)]),
-        (f"labels,source,entry_id,hash_type,hash\nx,s,7,md5,{md5}\n", [entry("7", SUM, source="s", labels=("x",))]),
-    ],
-    ids=["hash alone", "without id", "another order", "all reversed"],
-)
-def test_columns_in_any_number_and_order(path: Path, content: str, expected: list[Entry]) -> None:
-    assert read(path, content) == expected
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        f'"hash","entry_id"\n"{a}","7, with ""quotes"""\n'.encode(),
-        f'\ufeffhash,entry_id\n{a},"7, with ""quotes"""\n'.encode(),
-        f'\ufeff"hash",entry_id\n{a},"7, with ""quotes"""\n'.encode(),
-        f'hash,entry_id\r\n{a},"7, with ""quotes"""\r\n'.encode(),
-        f'hash,entry_id\r{a},"7, with ""quotes"""\r'.encode(),
-        f'hash,entry_id\n\n{a},"7, with ""quotes"""\n\n\n'.encode(),
-        f'hash,entry_id\n{a},"7, with ""quotes"""'.encode(),
-        f' HASH , Entry_Id\n {a.upper()} ,"7, with ""quotes"""\n'.encode(),
-    ],
-    ids=["quoted", "BOM", "BOM and quoted", "CRLF", "CR", "empty lines", "no last newline", "capitals and spaces"],
-)
-def test_what_spreadsheets_write(path: Path, content: bytes) -> None:
-    assert read(path, content) == [entry('7, with "quotes"', A)]
-
-
-def test_a_row_tells_its_type_or_has_the_default(path: Path) -> None:
-    content = f"hash,hash_type\n{a},\n{b},dhash64\n{pdq},pdq256\n"
-    assert read(path, content) == [entry(a, A), entry(b, Hash(HASH_TYPES["dhash64"], B.value)), entry(pdq, PDQ)]
-
-
-def test_consecutive_rows_of_one_entry_become_one(path: Path) -> None:
-    content = (
-        f"entry_id,source,labels,hash_type,hash\n7,s,x,phash64,{a}\n7,s,y;x,pdq256,{pdq}\n7,s,,phash64,{a}\n"
-        f"7,other,z,phash64,{a}\n8,s,,phash64,{b}\n"
-    )
-    assert read(path, content) == [
-        entry("7", A, PDQ, source="s", labels=("x", "y")),
-        entry("7", A, source="other", labels=("z",)),
-        entry("8", B, source="s"),
-    ]
-
-
-def test_separated_rows_of_one_entry_are_refused_with_both_lines(path: Path) -> None:
-    content = f"entry_id,hash\n7,{a}\n7,{b}\n8,{a}\n\n7,{c}\n"
-    expected = ", line 6, entry_id: '7' was named on line 2 already; put the rows of one entry next to each other"
-    assert refusal(path, content) == expected
-
-
-def test_rows_that_name_no_entry_may_repeat_a_hash(path: Path) -> None:
-    content = f"hash\n{a}\n{b}\n{a}\n"
-    assert read(path, content) == [entry(a, A), entry(b, B), entry(a, A)]
-
-
-def test_a_header_alone_is_an_empty_list(path: Path) -> None:
-    assert read(path, "hash,entry_id\n", None) == []
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("hash,color\n", "1: unknown column 'color'; the columns are hash, hash_type, entry_id, source, labels"),
-        ("hash,\n", "1: unknown column ''; the columns are hash, hash_type, entry_id, source, labels"),
-        ("hash,source,Hash\n", "1: column 'hash' appears twice"),
-        (f"hash,source\n{a}\n", "2: 1 fields; the header has 2"),
-        (f"hash,source\n{a},s,x\n", "2: 3 fields; the header has 2"),
-        (f"hash\n{a}\n\n{b[:-1]}\n", "4, hash: 15 characters; a phash64 hash has 16 hexadecimal digits"),
-        (f"hash\n{a[:-1]}g\n", "2, hash: not hexadecimal; a phash64 hash has 16 digits of 0-9 and a-f"),
-        (f"hash,source\n,{a}\n", "2, hash: 0 characters; a phash64 hash has 16 hexadecimal digits"),
-        (
-            f"hash,hash_type\n{a},photodna\n",
-            f"2, hash_type: 'photodna' is not a hash type; use one of {', '.join(HASH_TYPES)}",
-        ),
-        (f"hash,source\n{a},n c\n", "2, source: 'n c' is no name; use 1 to 64 letters, digits, '-', '_' or '.', a"),
-        (f"hash,entry_id\n{a},{'x' * 256}\n", "2, entry_id: 256 bytes of UTF-8; use 1 to 255"),
-        (f'hash,entry_id\n{a},"x\ny"\n', "3, entry_id: holds control characters; use printable text"),
-        (f"hash,labels\n{a},{'x' * 65}\n", "2, labels: "),
-        (f"hash,labels\n{a},{';'.join(map(str, range(33)))}\n", "2, labels: 33 labels; use at most 32"),
-        (f"hash\n{a}\n{FLAT}\n", "3, hash: this phash64 hash says too little about its image"),
-        (f'hash\n{a}\n"{b}\n', "3: not CSV: unexpected end of data"),
-        (f'hash\n"{b}"x\n', "2: not CSV: "),
+        ("", "empty"),
+        (" \r\n\n", "empty"),
+        ("what is this?\n", "no known list"),
+        ("[1, 2]", "no known list"),
+        ("hash,hash_type\n".encode("utf-16"), "zero bytes"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "zero bytes"),
+        ("a" * (2 << 20), "longer than"),
     ],
 )
-def test_a_malformed_row_is_named_by_line_and_column(path: Path, content: str, expected: str) -> None:
-    assert refusal(path, content).startswith(f", line {expected}")
+def test_files_of_no_known_format(tmp_path: Path, content: str | bytes, problem: str) -> None:
+    with pytest.raises(InvalidInput, match=problem) as error:
+        read(tmp_path / "list", content, hash_type=MD5)
+    assert error.value.field == str(tmp_path / "list")
 
 
-def test_reading_names_the_same_place_as_checking(path: Path) -> None:
-    expected = refusal(path, f"hash\n{a}\n{b}\n{c[:-1]}\n")
-    entries = read_entries(path, PHASH64)
-    assert next(entries) == entry(a, A)
-    with pytest.raises(InvalidInput, match=re.escape(f"{path}{expected}")):
-        next(entries)
+def test_zero_bytes_further_on(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="zero bytes"):
+        read(tmp_path / "list", md5(1) + "\n" + "#" * 100_000 + "\0", hash_type=MD5)
 
 
-def test_a_row_without_any_type_is_refused(path: Path) -> None:
-    content = f"hash,hash_type\n{a},phash64\n{b},\n"
-    expected = ", line 3, hash_type: empty; fill it in, or give a hash type for the whole file"
-    assert refusal(path, content, None) == expected
+@pytest.mark.parametrize("wrong", [{"list_format": "xls"}, {"source": "a b"}, {"min_quality": 101}])
+def test_wrong_options(wrong: dict[str, object]) -> None:
+    (field,) = wrong
+    with pytest.raises(InvalidInput, match=field):
+        ListOptions(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_degenerate_hash_is_named_by_its_very_line_also_inside_an_entry(path: Path) -> None:
-    content = f"entry_id,hash\n7,{a}\n7,{b}\n7,{FLAT}\n7,{c}\n"
-    assert refusal(path, content).startswith(", line 4, hash: this phash64 hash says too little about its image")
+def contents() -> st.SearchStrategy[bytes]:
+    """Garbage, and lists with some bytes replaced, taken out or put in, perhaps compressed."""
+
+    @st.composite
+    def mutated(draw: st.DrawFn) -> bytes:
+        content = draw(st.sampled_from(list(SAMPLES.values()))).encode()
+        for _ in range(draw(st.integers(1, 4))):
+            at = draw(st.integers(0, len(content)))
+            piece = draw(st.binary(max_size=3) | st.sampled_from([b'"', b"\n", b"<", b">", b"{", b",", b"]", b"null"]))
+            content = content[:at] + piece + content[at + draw(st.integers(0, 40)) :]
+        return content
+
+    @st.composite
+    def compressed(draw: st.DrawFn) -> bytes:
+        content = bytearray(draw(st.sampled_from(list(COMPRESSIONS.values())))(draw(mutated())))
+        if content and draw(st.booleans()):
+            content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+        return bytes(content)
+
+    return st.binary(max_size=200) | mutated() | compressed()
 
 
-def test_an_entry_with_too_many_hashes_is_refused_at_the_row_that_is_too_much(path: Path) -> None:
-    rows = [f"7,{random_hash(RNG).value.hex()}\n" for _ in range(65)]
-    assert len(read(path, "entry_id,hash\n" + "".join(rows[:64]))[0].hashes) == 64
-    assert refusal(path, "entry_id,hash\n" + "".join(rows)) == ", line 66: 65 hashes; use 1 to 64"
-
-
-def test_the_last_of_very_many_rows_is_checked_too(path: Path) -> None:
-    hashes = [random_hash(RNG).value.hex() for _ in range(25_000)]
-    rows = "".join(f"{digits}\n" for digits in hashes)
-    assert [each.key.entry_id for each in read(path, f"hash\n{rows}")] == hashes
-    assert refusal(path, f"hash\n{rows}{FLAT}\n").startswith(", line 25002, hash: this phash64 hash says too little")
-
-
-# Plain hashes.
-
-
-def test_plain_hashes_with_comments(path: Path) -> None:
-    content = f"# from the weekly list\n{a}\n\n  {b.upper()} \r\n   # done\n{c}"
-    assert read(path, content) == [entry(a, A), entry(b, B), entry(c, C)]
-
-
-def test_plain_hashes_after_a_byte_order_mark(path: Path) -> None:
-    assert read(path, f"\ufeff{md5}\n", MD5) == [entry(md5, SUM)]
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (f"{a}\n{b}0\n", "2, hash: 17 characters; a phash64 hash has 16 hexadecimal digits"),
-        (f"{a}\n#\n{b[:-1]}x\n", "3, hash: not hexadecimal; a phash64 hash has 16 digits of 0-9 and a-f"),
-        (f"{a}\n\n{FLAT}\n", "3, hash: this phash64 hash says too little about its image"),
-        (f"entry_id,source\n7,{a}\n", "1, hash: 15 characters; a phash64 hash has 16 hexadecimal digits"),
-    ],
-)
-def test_a_malformed_line_is_named(path: Path, content: str, expected: str) -> None:
-    assert refusal(path, content).startswith(f", line {expected}")
-
-
-def test_plain_hashes_need_a_type(path: Path) -> None:
-    expected = ", hash_type: a file of plain hashes does not tell their type; give one"
-    assert refusal(path, f"{a}\n", None) == expected
-
-
-# Other files.
-
-
-def test_an_empty_file_is_an_empty_list(path: Path) -> None:
-    assert read(path, "") == []
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "hash\n".encode("utf-16"), f"hash\n{a}\n".encode() + b"\xff\n"],
-    ids=["PNG", "UTF-16", "bad byte after good rows"],
-)
-def test_what_is_no_text_is_refused(path: Path, content: bytes) -> None:
-    assert refusal(path, content) == ": not a text file: it is not UTF-8"
-
-
-def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "missing.csv", "No such file or directory"), (tmp_path, "Is a directory")):
-        for use in (check_file, lambda *arguments: list(read_entries(*arguments))):
-            with pytest.raises(InvalidInput, match=f"^{re.escape(str(path))}: cannot be read: {reason}$"):
-                use(path, PHASH64)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    content=st.binary(max_size=200) | st.text(st.sampled_from(f'hash,entry_id\n"{a}#;'), max_size=200).map(str.encode)
-)
-def test_any_content_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.csv"
-    path.write_bytes(content)
+@given(contents(), st.none() | st.sampled_from(LIST_FORMATS), st.none() | st.just(MD5))
+@settings(max_examples=400, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_content_raises_anything_but_invalid_input(
+    tmp_path: Path, content: bytes, list_format: str | None, hash_type: object
+) -> None:
     try:
-        count = check_file(path, PHASH64)
+        items = read(tmp_path / "list", content, list_format=list_format, hash_type=hash_type)
     except InvalidInput:
-        assert refusal(path, content)
-    else:
-        assert count == len(list(read_entries(path, PHASH64)))
+        return
+    for item in items:
+        assert item.place
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from nearhash_index.formats import read_list
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+list(read_list(Path(sys.argv[1])))
+before = peak_mib()
+print(sum(1 for _ in read_list(Path(sys.argv[2]))), peak_mib() - before)
+"""
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    """Two million rows of no name, and half a million named ones, grow memory by little."""
+    (tmp_path / "small.csv").write_text(f"hash,hash_type,entry_id\n{md5(1)},md5,a\n")
+    block = "".join(f"{md5(i)},md5,\n" for i in range(20_000)).encode()
+    with gzip.open(tmp_path / "large.csv.gz", "wb", compresslevel=1) as file:
+        file.write(b"hash,hash_type,entry_id\n")
+        for _ in range(90):
+            file.write(block)
+        for i in range(200_000):
+            file.write(b"%032x,md5,case-%d\n" % (i, i))
+    counted = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path / "small.csv", tmp_path / "large.csv.gz"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert int(counted[0]) == 2_000_000
+    assert float(counted[1]) < 40

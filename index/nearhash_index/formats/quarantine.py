@@ -1,0 +1,62 @@
+"""Which hashes are kept aside: those that would match far too much."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from nearhash_index.codes import codes_from_bytes
+from nearhash_index.degenerate import degenerate_reason, degenerate_rows
+from nearhash_index.entries import Entry, Hash
+from nearhash_index.formats.items import Item, Quarantined, Upsert
+from nearhash_index.hash_types import HASH_TYPES
+
+__all__ = ["low_quality_reason", "without_degenerate"]
+
+_CHUNK = 1_000
+
+
+def low_quality_reason(item: Hash, quality: int, min_quality: int) -> str:
+    """Say for a person why a hash of that quality is kept aside; empty if it is not, as digests never are."""
+    if quality >= min_quality or not item.hash_type.perceptual:
+        return ""
+    return f"this {item.hash_type.name} hash has quality {quality}, below {min_quality}"
+
+
+def without_degenerate(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items, but degenerate hashes as Quarantined. An entry that has no other hash yields no Upsert."""
+    while chunk := list(islice(items, _CHUNK)):
+        degenerate = _degenerate(chunk)
+        if not degenerate:
+            yield from chunk
+            continue
+        for item in chunk:
+            if isinstance(item, Upsert) and any((h.hash_type.name, h.value) in degenerate for h in item.entry.hashes):
+                yield from _parted(item, degenerate)
+            else:
+                yield item
+
+
+def _degenerate(items: Iterable[Item]) -> set[tuple[str, bytes]]:
+    """Return the degenerate hashes of the items, each with the name of its type."""
+    values: defaultdict[str, list[bytes]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, Upsert):
+            for hash_ in item.entry.hashes:
+                values[hash_.hash_type.name].append(hash_.value)
+    return {
+        (name, of_type[row])
+        for name, of_type in values.items()
+        for row in degenerate_rows(codes_from_bytes(b"".join(of_type), HASH_TYPES[name]), HASH_TYPES[name])
+    }
+
+
+def _parted(item: Upsert, degenerate: set[tuple[str, bytes]]) -> Iterator[Item]:
+    key, hashes, labels = item.entry.key, item.entry.hashes, item.entry.labels
+    kept = tuple(h for h in hashes if (h.hash_type.name, h.value) not in degenerate)
+    for hash_ in hashes:
+        if hash_ not in kept:
+            yield Quarantined(item.place, key, hash_, labels, degenerate_reason(hash_.hash_type))
+    if kept:
+        yield Upsert(item.place, Entry(key, kept, labels))
