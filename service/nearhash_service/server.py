@@ -53,6 +53,11 @@ class Server:
     credentials : grpc.ServerCredentials, optional
         Without them, plain text.
     reload_interval_s : float
+        How often it looks for changes.
+
+    Attributes
+    ----------
+    registry : Registry
     """
 
     def __init__(
@@ -63,8 +68,8 @@ class Server:
         credentials: grpc.ServerCredentials | None = None,
         reload_interval_s: float = 0.1,
     ) -> None:
-        self._registry = Registry(directory)
-        self._served = ServedView(directory, self._registry)
+        self.registry = Registry(directory)
+        self._served = ServedView(directory, self.registry)
         self._reload_interval_s = reload_interval_s
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
@@ -72,7 +77,7 @@ class Server:
         )
         lookup_pb2_grpc.add_LookupServiceServicer_to_server(LookupService(self._served), self._grpc)
         banks_pb2_grpc.add_BankServiceServicer_to_server(
-            BankService(directory, self._registry, self._served), self._grpc
+            BankService(directory, self.registry, self._served), self._grpc
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         _add_reflection(self._grpc)
@@ -98,7 +103,7 @@ class Server:
         self._grpc.stop(grace_s).wait()
         if self._follower.ident is not None:
             self._follower.join()
-        self._registry.close()
+        self.registry.close()
 
     def __enter__(self) -> Self:
         self.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import typer
 from nearhash.v1 import banks_pb2_grpc
 from nearhash_client import TLS, Client
 from nearhash_client.channel import open_channel
-from nearhash_index.store import DataDirectory
+from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.server import Server
 
 __all__ = ["DEFAULT_TARGET", "Connection", "connected"]
@@ -26,10 +27,19 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A server to talk to."""
+    """A server to talk to.
+
+    Attributes
+    ----------
+    target : str
+    tls : TLS, optional
+    registry : Registry, optional
+        The data directory's, if the server is this process.
+    """
 
     target: str
     tls: TLS | None = None
+    registry: Registry | None = None
 
     @contextmanager
     def banks(self) -> Iterator[banks_pb2_grpc.BankServiceStub]:
@@ -96,8 +106,8 @@ def _connection(
     if data is not None and target is not None:
         raise typer.BadParameter("give --data or --target, not both")
     if data is not None:
-        with _own_server(DataDirectory.create(data) if create else DataDirectory(data)) as address:
-            yield Connection(address)
+        with _own_server(DataDirectory.create(data) if create else DataDirectory(data)) as connection:
+            yield connection
     elif tls_ca or tls_certificate or tls_key:
         tls = TLS.from_files(root_certificates=tls_ca, certificate_chain=tls_certificate, private_key=tls_key)
         yield Connection(target or DEFAULT_TARGET, tls)
@@ -106,10 +116,11 @@ def _connection(
 
 
 @contextmanager
-def _own_server(directory: DataDirectory) -> Iterator[str]:
+def _own_server(directory: DataDirectory) -> Iterator[Connection]:
     """Serve a data directory to this process alone, so that there is one way to work on it."""
     # A folder that only this user may enter.
     with tempfile.TemporaryDirectory(prefix="nearhash-") as folder:
         address = f"unix:{folder}/socket"
-        with Server(directory, address):
-            yield address
+        # It need not follow changes: a command makes all of them through it, and looks up once.
+        with Server(directory, address, reload_interval_s=threading.TIMEOUT_MAX) as server:
+            yield Connection(address, registry=server.registry)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nearhash.v1 import banks_pb2
-from nearhash_index.entries import Entry
-from nearhash_index.formats import check_file, read_entries
+from nearhash_index.errors import InvalidInput
+from nearhash_index.formats import LIST_FORMATS, ListOptions, read_list
 from nearhash_index.hash_types import hash_type_named
-from nearhash_index.store.changes import Upsert
+from nearhash_index.importing import ImportReport, find_absent, import_items, refuse_rejects
+from nearhash_index.store.changes import Author, Change, ChangeCounts, Remove
 from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import errors, output
@@ -30,43 +29,129 @@ _CHANGES_PER_CALL = 5000
 def import_list(
     connection: Connection,
     bank: Annotated[str, typer.Argument(help="The bank to import into.")],
-    file: Annotated[Path, typer.Argument(help="CSV with a header that names a column 'hash', or one hash per line.")],
+    file: Annotated[Path, typer.Argument(help="The list: a file, or a folder of pages; plain, gz or zst.")],
     hash_type: Annotated[
         str | None, typer.Option(help="Type of hashes whose line does not tell, such as phash64 or pdq256.")
     ] = None,
+    list_format: Annotated[
+        str | None, typer.Option("--format", help=f"{', '.join(LIST_FORMATS)}. Without it, the list's beginning tells.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Who asserts entries whose line does not tell.")] = None,
+    member: Annotated[
+        list[str] | None, typer.Option(help="NCMEC: import this member's records only; repeat for more.")
+    ] = None,
+    min_quality: Annotated[int, typer.Option(help="PDQ hashes of a lower quality are quarantined.")] = 50,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing if anything is malformed.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="The list is all that --source asserts: remove what is absent. Needs --data."),
+    ] = False,
+    max_removed_share: Annotated[
+        float, typer.Option(min=0, max=1, help="With --full: refuse to remove a larger share of the source's entries.")
+    ] = 0.1,
 ) -> None:
-    """Import a hash list. It is checked whole before anything changes; importing it again changes nothing.
+    """Import a hash list. Importing it again changes nothing.
 
-    CSV columns: hash, and optionally hash_type, entry_id, source, labels (separated by semicolons). Consecutive rows of
-    one entry_id and source make one entry. What is imported is matched from the next publish on.
+    CSV columns: hash, and optionally hash_type, entry_id, source, labels (separated by semicolons), quality, action
+    (upsert or remove). Consecutive rows of one entry_id and source make one entry. What is malformed is reported with
+    its place, and the rest imported; the exit status is then 1. What is withdrawn stays so.
 
-    Example: nearhash import take-it-down list.csv --data data
+    Example: nearhash import take-it-down list.csv.gz --dry-run --data data
     """
-    default_type = hash_type_named(hash_type, "--hash-type") if hash_type else None
+    options = ListOptions(
+        list_format=list_format,
+        hash_type=hash_type_named(hash_type, "--hash-type") if hash_type else None,
+        source=source,
+        members=frozenset(member or ()),
+        min_quality=min_quality,
+    )
+    if full and (source is None or connection.registry is None):
+        raise InvalidInput("--full", "needs --source, whose whole list this is, and --data")
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TimeElapsedColumn(),
         console=errors,
         transient=True,
         disable=not errors.is_terminal,
     ) as progress:
-        task = progress.add_task("checking", total=None)
-        progress.update(task, total=check_file(file, default_type), description="importing")
-        counts: Counter[str] = Counter()
+        if strict:
+            progress.add_task("checking", total=None)
+            refuse_rejects(read_list(file, options))
+        task = progress.add_task("importing", total=None)
+        apply = _applier(connection, bank, f"import {file.name}", dry_run=dry_run)
+        report = import_items(read_list(file, options), apply, lambda count: progress.advance(task, count))
+        if full:
+            assert source is not None  # noqa: S101 - checked above
+            _remove_absent(connection, bank, source, apply, report, max_removed_share)
+    _print_report(file, report, dry_run=dry_run)
+    if report.rejected:
+        raise typer.Exit(1)
+
+
+def _applier(
+    connection: Connection, bank: str, reason: str, *, dry_run: bool
+) -> Callable[[list[Change]], ChangeCounts]:
+    """Return what applies changes: the registry itself where there is one, for large lists; else the server."""
+    by = author(reason)
+    registry = connection.registry
+    if registry is not None:
+        return lambda changes: registry.apply(bank, changes, Author(by.actor, by.reason), dry_run=dry_run)
+
+    def apply(changes: list[Change]) -> ChangeCounts:
+        counts = ChangeCounts(0)
         with connection.banks() as banks:
-            for request in _requests(bank, file, read_entries(file, default_type)):
+            for start in range(0, len(changes), _CHANGES_PER_CALL):
+                request = banks_pb2.ApplyChangesRequest(
+                    bank=bank,
+                    changes=map(change_message, changes[start : start + _CHANGES_PER_CALL]),
+                    author=by,
+                    dry_run=dry_run,
+                )
                 response = banks.ApplyChanges(request)
-                progress.advance(task, len(request.changes))
-                for outcome in ("added", "updated", "unchanged"):
-                    counts[outcome] += getattr(response, outcome)
-    told = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in ("added", "updated", "unchanged"))
-    output.print(f"{file}: {told}")
+                done = [getattr(response, name) for name in ChangeCounts._fields[1:]]
+                counts = ChangeCounts(response.sequence, *map(sum, zip(counts[1:], done, strict=True)))
+        return counts
+
+    return apply
 
 
-def _requests(bank: str, file: Path, entries: Iterator[Entry]) -> Iterator[banks_pb2.ApplyChangesRequest]:
-    while chunk := list(islice(entries, _CHANGES_PER_CALL)):
-        changes = [change_message(Upsert(entry)) for entry in chunk]
-        yield banks_pb2.ApplyChangesRequest(bank=bank, changes=changes, author=author(f"import {file.name}"))
+def _remove_absent(
+    connection: Connection,
+    bank: str,
+    source: str,
+    apply: Callable[[list[Change]], ChangeCounts],
+    report: ImportReport,
+    max_share: float,
+) -> None:
+    assert connection.registry is not None  # noqa: S101 - checked by the caller
+    with connection.registry.snapshot() as snapshot:
+        absent = find_absent(snapshot, bank, source, report)
+    if absent.share > max_share:
+        raise InvalidInput(
+            "--full",
+            f"the list lacks {len(absent.keys):,} entries of {source}, {absent.share:.1%} of all; they are not removed. "
+            f"If that is right, say --max-removed-share {absent.share:.3f} or more",
+        )
+    if absent.keys:
+        report.counts["removed"] += apply([Remove(key) for key in absent.keys]).removed
+
+
+def _print_report(file: Path, report: ImportReport, *, dry_run: bool) -> None:
+    for rejected in report.rejected:
+        errors.print(f"rejected: {rejected.place}: {rejected.reason}", markup=False, soft_wrap=True)
+    for item in report.quarantined:
+        errors.print(f"quarantined: {item.place}: {item.reason}", markup=False, soft_wrap=True)
+    for outcome, shown in (("rejected", report.rejected), ("quarantined", report.quarantined)):
+        if report.counts[outcome] > len(shown):
+            errors.print(f"{outcome}: {report.counts[outcome] - len(shown):,} more")
+    always = ("added", "updated", "removed", "unchanged")
+    told = [f"{report.counts[outcome]:,} {outcome}" for outcome in always]
+    told += [
+        f"{report.counts[name]:,} {name}" for name in ("withheld", "quarantined", "rejected") if report.counts[name]
+    ]
+    told += [f"{count:,} skipped ({what})" for what, count in report.skipped.items()]
+    output.print(f"{file}{', dry run' if dry_run else ''}: {', '.join(told)}", soft_wrap=True, markup=False)

@@ -1,0 +1,153 @@
+"""Importing a list: its items become changes, applied in chunks, and everything else is reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+import xxhash
+
+from nearhash_index.entries import Entry, EntryKey
+from nearhash_index.errors import InvalidInput
+from nearhash_index.formats import Item, Quarantined, Rejected, Removal, Skipped, Upsert
+from nearhash_index.store import changes
+from nearhash_index.store.changes import Change, ChangeCounts
+from nearhash_index.store.snapshot import RegistrySnapshot
+
+__all__ = ["Absent", "ImportReport", "find_absent", "import_items", "refuse_rejects"]
+
+_CHUNK = 20_000
+_SHOWN = 1000
+
+T = TypeVar("T")
+Apply: TypeAlias = Callable[[list[Change]], ChangeCounts]
+
+
+@dataclass
+class ImportReport:
+    """What an import did, or would do.
+
+    Attributes
+    ----------
+    counts : Counter
+        By the fields of ChangeCounts, and "quarantined", "rejected".
+    rejected : list of Rejected
+        The first 1,000, with places and reasons.
+    quarantined : list of Quarantined
+        The first 1,000.
+    skipped : Counter
+        What was well formed and is not imported, by kind.
+    keys : list of uint64 arrays
+        Fingerprints of the keys that the list brought.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    rejected: list[Rejected] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    keys: list[np.typing.NDArray[np.uint64]] = field(default_factory=list)
+
+
+def import_items(items: Iterable[Item], apply: Apply, advance: Callable[[int], object]) -> ImportReport:
+    """Apply what a list says, a chunk at a time; each chunk whole or not at all.
+
+    Parameters
+    ----------
+    apply : callable
+        Applies changes, durably when it returns.
+    advance : callable
+        Told the number of changes of each chunk that was applied.
+    """
+    report = ImportReport()
+    found = _changes(items, report)
+    while chunk := list(islice(found, _CHUNK)):
+        for outcome, count in apply(chunk)._asdict().items():
+            if outcome != "sequence":
+                report.counts[outcome] += count
+        report.keys.append(np.array([_fingerprint(change.key) for change in chunk], dtype=np.uint64))
+        advance(len(chunk))
+    return report
+
+
+def refuse_rejects(items: Iterable[Item]) -> None:
+    """Raise InvalidInput at the first thing that is malformed."""
+    for item in items:
+        if isinstance(item, Rejected):
+            raise InvalidInput(item.place, item.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Entries of the sources that a whole list speaks for, which it does not bring.
+
+    Attributes
+    ----------
+    keys : list of EntryKey
+    share : float
+        Of those sources' entries, 0 to 1.
+    """
+
+    keys: list[EntryKey]
+    share: float
+
+
+def find_absent(snapshot: RegistrySnapshot, bank: str, source: str, report: ImportReport) -> Absent:
+    """Find the entries of a source that a list, which was imported, does not bring. O(entries of the bank).
+
+    Two keys of one fingerprint would make this miss an absent entry, never take a present one for absent.
+    """
+    brought = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *report.keys]))
+    known = [stored.entry.key for stored in snapshot.entries(bank) if stored.entry.key.source == source]
+    fingerprints = np.array([_fingerprint(key) for key in known], dtype=np.uint64)
+    absent = np.flatnonzero(~np.isin(fingerprints, brought))
+    return Absent([known[i] for i in absent], len(absent) / max(1, len(known)))
+
+
+def _changes(items: Iterable[Item], report: ImportReport) -> Iterator[Change]:
+    """Yield the items that change something; count and keep the others."""
+    for _, group in groupby(items, key=_key):
+        kept: list[Quarantined] = []
+        upsert: Entry | None = None
+        for item in group:
+            match item:
+                case Upsert(_, entry):
+                    upsert = entry
+                case Quarantined():
+                    kept.append(item)
+                    _note(report, "quarantined", report.quarantined, item)
+                case Removal(_, key, withdrawn):
+                    yield changes.Withdraw(key) if withdrawn else changes.Remove(key)
+                case Rejected():
+                    _note(report, "rejected", report.rejected, item)
+                case Skipped(_, what):
+                    report.skipped[what] += 1
+        if kept:
+            upsert = upsert or Entry(kept[0].key, (), kept[0].labels)
+            upsert = upsert._replace(quarantined=tuple(item.hash for item in kept))
+        if upsert:
+            yield changes.Upsert(upsert)
+
+
+def _key(item: Item) -> EntryKey | None:
+    """Return the key by which consecutive items belong together: an entry's hashes and those kept aside."""
+    match item:
+        case Upsert(_, entry):
+            return entry.key
+        case Quarantined(_, key):
+            return key
+        case _:
+            return None
+
+
+def _note(report: ImportReport, outcome: str, kept: list[T], item: T) -> None:
+    report.counts[outcome] += 1
+    if len(kept) < _SHOWN:
+        kept.append(item)
+
+
+def _fingerprint(key: EntryKey) -> int:
+    return xxhash.xxh3_64_intdigest(f"{key.source}\0{key.entry_id}".encode())
