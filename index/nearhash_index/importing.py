@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -109,38 +109,34 @@ def find_absent(snapshot: RegistrySnapshot, bank: str, source: str, report: Impo
 
 def _changes(items: Iterable[Item], report: ImportReport) -> Iterator[Change]:
     """Yield the items that change something; count and keep the others."""
-    for _, group in groupby(items, key=_key):
-        kept: list[Quarantined] = []
-        upsert: Entry | None = None
-        for item in group:
-            match item:
-                case Upsert(_, entry):
-                    upsert = entry
-                case Quarantined():
-                    kept.append(item)
-                    _note(report, "quarantined", report.quarantined, item)
-                case Removal(_, key, withdrawn):
-                    yield changes.Withdraw(key) if withdrawn else changes.Remove(key)
-                case Rejected():
-                    _note(report, "rejected", report.rejected, item)
-                case Skipped(_, what):
-                    report.skipped[what] += 1
-        if kept:
-            upsert = upsert or Entry(kept[0].key, (), kept[0].labels)
-            upsert = upsert._replace(quarantined=tuple(item.hash for item in kept))
-        if upsert:
-            yield changes.Upsert(upsert)
+    aside: list[Quarantined] = []  # comes right before the rest of its entry, if there is any
+    for item in items:
+        if aside and (isinstance(item, Removal | Rejected | Skipped) or _key(item) != aside[0].key):
+            yield changes.Upsert(_with_quarantined(Entry(aside[0].key, (), aside[0].labels), aside))
+            aside = []
+        match item:
+            case Upsert(_, entry):
+                yield changes.Upsert(_with_quarantined(entry, aside) if aside else entry)
+                aside = []
+            case Quarantined():
+                aside.append(item)
+                _note(report, "quarantined", report.quarantined, item)
+            case Removal(_, key, withdrawn):
+                yield changes.Withdraw(key) if withdrawn else changes.Remove(key)
+            case Rejected():
+                _note(report, "rejected", report.rejected, item)
+            case Skipped(_, what):
+                report.skipped[what] += 1
+    if aside:
+        yield changes.Upsert(_with_quarantined(Entry(aside[0].key, (), aside[0].labels), aside))
 
 
-def _key(item: Item) -> EntryKey | None:
-    """Return the key by which consecutive items belong together: an entry's hashes and those kept aside."""
-    match item:
-        case Upsert(_, entry):
-            return entry.key
-        case Quarantined(_, key):
-            return key
-        case _:
-            return None
+def _key(item: Upsert | Quarantined) -> EntryKey:
+    return item.entry.key if isinstance(item, Upsert) else item.key
+
+
+def _with_quarantined(entry: Entry, aside: list[Quarantined]) -> Entry:
+    return entry._replace(quarantined=tuple(item.hash for item in aside))
 
 
 def _note(report: ImportReport, outcome: str, kept: list[T], item: T) -> None:

@@ -14,10 +14,11 @@ import pytest
 from nearhash.v1 import banks_pb2
 from nearhash_client import Client, LookupResult, NearHashError
 from nearhash_index.hash_types import HASH_TYPES
-from nearhash_index.store import Registry, Remove, publish
+from nearhash_index.store import Registry, publish
+from nearhash_index.store.changes import Remove
 
 from ..service.running import Stubs, connected, serving
-from ..service.sample import WIDE, Row, Sample, flipped, make_sample, without, write_sample
+from ..service.sample import AUTHOR, WIDE, Row, Sample, flipped, make_sample, without, write_sample
 
 THREADS = 3
 PER_CALL = 16
@@ -71,7 +72,7 @@ def two_generations(path: Path) -> tuple[Sample, Sample]:
     directory = write_sample(path, first)
     removed = [entry.key for entry in first.entries[WIDE]][::2]
     with Registry(directory) as registry:
-        registry.apply(WIDE, [Remove(key) for key in removed])
+        registry.apply(WIDE, [Remove(key) for key in removed], AUTHOR)
     assert publish(path).number == 2
     return first, without(first, WIDE, removed)
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from nearhash_index.entries import Entry, EntryKey, Hash
 from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_index.store.changes import Author, Upsert
 
+AUTHOR = Author("a tester", "because")
 PHASH64 = HASH_TYPES["phash64"]
 PDQ256 = HASH_TYPES["pdq256"]
 MD5 = HASH_TYPES["md5"]
@@ -41,3 +43,7 @@ def entry(entry_id: str, *hashes: Hash, source: str = "local", labels: tuple[str
 def random_entries(count: int, seed: int = 1, source: str = "local") -> list[Entry]:
     rng = np.random.default_rng(seed)
     return [entry(f"{source}-{i:06}", random_hash(rng), source=source) for i in range(count)]
+
+
+def upserts(entries: Iterable[Entry]) -> list[Upsert]:
+    return [Upsert(each) for each in entries]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -117,7 +115,7 @@ def test_a_hash_of_another_width_is_named_by_position(name: str, off: int) -> No
 )
 def test_key_and_labels_of_an_entry_are_checked(changed: dict[str, object], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        check_entry(replace(entry("1", GOOD), **changed))
+        check_entry(entry("1", GOOD)._replace(**changed))
     assert caught.value.field == field
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +20,10 @@ from nearhash_index.errors import BankDisabled, InvalidInput, UnknownName
 from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.lookup import lookup
 from nearhash_index.store import DataDirectory, Generation, Registry, publish
+from nearhash_index.store.delta import DeltaFollower
+from nearhash_index.view import View
 
-from .samples import DIGESTS, MD5, PDQ256, PERCEPTUAL, PHASH64, entry, flipped, near, random_hash
+from .samples import AUTHOR, DIGESTS, MD5, PDQ256, PERCEPTUAL, PHASH64, entry, flipped, near, random_hash, upserts
 
 Answer = tuple[list[tuple[int, int, str, str, str]], list[int], list[int]]
 """Matches as (query, distance, bank, entry id, source), unsearchable queries, truncated queries."""
@@ -33,38 +36,40 @@ class ModelBank:
     radii: dict[str, int] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     enabled: bool = True
+    allowlist: bool = False
 
 
 Model = dict[str, ModelBank]
 
 
-def generation_of(model: Model, path: Path) -> Generation:
+def view_of(model: Model, path: Path, added: Callable[[Entry], bool] = lambda _: False) -> View:
+    """Return a view of the model, with the entries chosen in the delta and the others in the generation."""
     directory = DataDirectory.create(path)
     with Registry(directory) as registry:
         for name, bank in model.items():
-            registry.create_bank(name, bank.radii)
-            registry.apply(name, bank.entries)
-            registry.update_bank(name, {}, enabled=bank.enabled)
-    return Generation.open(directory.generation_path(publish(path).number))
+            registry.create_bank(name, bank.radii, allowlist=bank.allowlist, author=AUTHOR)
+            registry.apply(name, upserts(each for each in bank.entries if not added(each)), AUTHOR)
+            registry.update_bank(name, {}, enabled=bank.enabled, author=AUTHOR)
+    generation = Generation.open(directory.generation_path(publish(path).number))
+    with Registry(directory) as registry:
+        for name, bank in model.items():
+            registry.apply(name, upserts(filter(added, bank.entries)), AUTHOR)
+        with registry.snapshot() as snapshot:
+            delta = DeltaFollower(generation, pinned=False).read(snapshot, time.time())
+    assert delta is not None
+    return View(generation, delta)
 
 
 def codes_of(hash_type: HashType, hashes: Sequence[Hash]) -> Codes:
     return codes_from_bytes(b"".join(item.value for item in hashes), hash_type)
 
 
-def answer_of(generation: Generation, hash_type: HashType, queries: Sequence[Hash], **how: Any) -> Answer:
+def answer_of(view: View, hash_type: HashType, queries: Sequence[Hash], **how: Any) -> Answer:
     how = {"radius": None, "banks": (), "max_matches": 1000} | how
-    found = lookup(generation, hash_type, codes_of(hash_type, queries), **how)
-    manifest, table = generation.manifest, generation.entries
+    found = lookup(view, hash_type, codes_of(hash_type, queries), **how)
     matches = [
-        (
-            int(query),
-            int(distance),
-            manifest.banks[table.bank[row]].name,
-            table.entry_id(row),
-            manifest.sources[table.source[row]],
-        )
-        for query, row, distance in zip(found.query, found.entry, found.distance, strict=True)
+        (int(query), int(distance), *view.entry(number)[:3])
+        for query, number, distance in zip(found.query, found.entry.tolist(), found.distance, strict=True)
     ]
     return matches, found.unsearchable.tolist(), found.truncated.tolist()
 
@@ -139,13 +144,13 @@ def random_model(seed: int, hash_type: HashType) -> tuple[Model, list[Hash]]:
 @ALL_TYPES
 def test_answers_are_those_of_the_model(hash_type: HashType, tmp_path: Path) -> None:
     model, queries = random_model(1, hash_type)
-    generation = generation_of(model, tmp_path)
+    view = view_of(model, tmp_path)
     for radius in (None, 0, hash_type.default_radius, hash_type.default_radius + 5, hash_type.bits):
         for banks in ((), ("wide",), ("narrow", "Default"), ("wide", "wide")):
             for max_matches in (1000, 3):
                 how: dict[str, Any] = {"radius": radius, "banks": banks, "max_matches": max_matches}
                 expected = expected_of(model, hash_type, queries, **how)
-                assert answer_of(generation, hash_type, queries, **how) == expected, how
+                assert answer_of(view, hash_type, queries, **how) == expected, how
     matches, unsearchable, _ = expected_of(model, hash_type, queries)
     assert len(matches) > 20
     assert unsearchable == ([1] if hash_type.perceptual else [])
@@ -157,13 +162,13 @@ def test_present_at_the_radius_and_absent_one_beyond(hash_type: HashType, tmp_pa
     stored = random_hash(rng, hash_type)
     radii = sorted({0, 1, hash_type.default_radius, hash_type.bits // 4})
     model = {f"r{radius:03}": ModelBank({hash_type.name: radius}, [entry("1", stored)]) for radius in radii}
-    generation = generation_of(model, tmp_path)
+    view = view_of(model, tmp_path)
     for radius in radii:
         at, beyond = near(rng, stored, radius), near(rng, stored, radius + 1)
-        matches, _, _ = answer_of(generation, hash_type, [at, beyond], banks=[f"r{radius:03}"])
+        matches, _, _ = answer_of(view, hash_type, [at, beyond], banks=[f"r{radius:03}"])
         assert matches == [(0, radius, f"r{radius:03}", "1", "local")]
         # Asked over all banks, each answers by its own radius.
-        matches, _, _ = answer_of(generation, hash_type, [at, beyond])
+        matches, _, _ = answer_of(view, hash_type, [at, beyond])
         assert [m[2] for m in matches if m[0] == 0] == [f"r{wide:03}" for wide in radii if wide >= radius]
         assert [m[2] for m in matches if m[0] == 1] == [f"r{wide:03}" for wide in radii if wide > radius]
 
@@ -171,10 +176,10 @@ def test_present_at_the_radius_and_absent_one_beyond(hash_type: HashType, tmp_pa
 def test_the_radius_asked_for_narrows_a_banks_and_never_widens_it(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     stored = random_hash(rng)
-    generation = generation_of({"bank": ModelBank({"phash64": 6}, [entry("1", stored)])}, tmp_path)
+    view = view_of({"bank": ModelBank({"phash64": 6}, [entry("1", stored)])}, tmp_path)
     for distance in range(12):
         for radius in (None, 0, 3, 6, 9, 64):
-            matches, _, _ = answer_of(generation, PHASH64, [near(rng, stored, distance)], radius=radius)
+            matches, _, _ = answer_of(view, PHASH64, [near(rng, stored, distance)], radius=radius)
             assert bool(matches) == (distance <= min(6, 64 if radius is None else radius)), (distance, radius)
 
 
@@ -182,7 +187,7 @@ def test_one_hash_is_found_in_every_entry_source_and_bank_in_order(tmp_path: Pat
     stored = random_hash(np.random.default_rng(4))
     bank = [entry(i, stored, source=s) for i in ("b", "a", "\N{SNOWMAN}", "B") for s in ("t", "S")]
     model = {name: ModelBank(entries=bank) for name in ("two", "One", "1")}
-    matches, _, _ = answer_of(generation_of(model, tmp_path), PHASH64, [stored, stored])
+    matches, _, _ = answer_of(view_of(model, tmp_path), PHASH64, [stored, stored])
     expected = [
         (query, 0, name, i, source)
         for query in (0, 1)
@@ -199,7 +204,7 @@ def test_an_entry_counts_once_by_its_nearest_hash(tmp_path: Path) -> None:
     hashes = [flipped(query, range(k)) for k in (5, 2, 7, 3)]
     other = entry("other", flipped(query, range(60, 64)))
     model = {"bank": ModelBank(entries=[entry("several", *hashes, random_hash(rng, PDQ256)), other])}
-    matches, _, truncated = answer_of(generation_of(model, tmp_path), PHASH64, [query], max_matches=2)
+    matches, _, truncated = answer_of(view_of(model, tmp_path), PHASH64, [query], max_matches=2)
     assert matches == [(0, 2, "bank", "several", "local"), (0, 4, "bank", "other", "local")]
     assert truncated == []
 
@@ -207,10 +212,10 @@ def test_an_entry_counts_once_by_its_nearest_hash(tmp_path: Path) -> None:
 def test_the_nearest_are_kept_and_the_cut_is_told(tmp_path: Path) -> None:
     query = random_hash(np.random.default_rng(6))
     entries = [entry(f"{7 - k}", flipped(query, range(k))) for k in range(8)]
-    generation = generation_of({"bank": ModelBank(entries=entries)}, tmp_path)
+    view = view_of({"bank": ModelBank(entries=entries)}, tmp_path)
     far = flipped(query, range(32, 64))
     for cap in (1, 3, 7, 8, 9):
-        matches, _, truncated = answer_of(generation, PHASH64, [far, query], max_matches=cap)
+        matches, _, truncated = answer_of(view, PHASH64, [far, query], max_matches=cap)
         assert [match[1] for match in matches] == list(range(min(cap, 8)))
         assert truncated == ([1] if cap < 8 else [])
 
@@ -218,55 +223,55 @@ def test_the_nearest_are_kept_and_the_cut_is_told(tmp_path: Path) -> None:
 def test_unsearchable_queries_are_told_and_not_searched(tmp_path: Path) -> None:
     stored = random_hash(np.random.default_rng(7))
     flat = Hash(PHASH64, bytes.fromhex("8000000000000000"))
-    generation = generation_of({"bank": ModelBank({"phash64": 64}, [entry("1", stored)])}, tmp_path)
-    matches, unsearchable, truncated = answer_of(generation, PHASH64, [flat, stored, flat, stored])
+    view = view_of({"bank": ModelBank({"phash64": 64}, [entry("1", stored)])}, tmp_path)
+    matches, unsearchable, truncated = answer_of(view, PHASH64, [flat, stored, flat, stored])
     assert matches == [(1, 0, "bank", "1", "local"), (3, 0, "bank", "1", "local")]
     assert (unsearchable, truncated) == ([0, 2], [])
     # Also where nothing is to be searched.
-    assert answer_of(generation, HASH_TYPES["dhash64"], [flat, stored]) == ([], [0], [])
+    assert answer_of(view, HASH_TYPES["dhash64"], [flat, stored]) == ([], [0], [])
 
 
 @pytest.mark.parametrize("hash_type", DIGESTS, ids=lambda hash_type: hash_type.name)
 def test_digests_of_zeros_are_searched(hash_type: HashType, tmp_path: Path) -> None:
     zeros = Hash(hash_type, bytes(hash_type.size_bytes))
-    generation = generation_of({"bank": ModelBank(entries=[entry("1", zeros)])}, tmp_path)
-    assert answer_of(generation, hash_type, [zeros]) == ([(0, 0, "bank", "1", "local")], [], [])
+    view = view_of({"bank": ModelBank(entries=[entry("1", zeros)])}, tmp_path)
+    assert answer_of(view, hash_type, [zeros]) == ([(0, 0, "bank", "1", "local")], [], [])
 
 
 @ALL_TYPES
 def test_no_queries_have_no_matches(hash_type: HashType, tmp_path: Path) -> None:
     stored = random_hash(np.random.default_rng(8), hash_type)
-    generation = generation_of({"bank": ModelBank(entries=[entry("1", stored)])}, tmp_path)
-    assert answer_of(generation, hash_type, []) == ([], [], [])
+    view = view_of({"bank": ModelBank(entries=[entry("1", stored)])}, tmp_path)
+    assert answer_of(view, hash_type, []) == ([], [], [])
 
 
 @pytest.mark.parametrize("model", [{}, {"bank": ModelBank()}], ids=["no banks", "no entries"])
 def test_where_nothing_is_nothing_is_found(model: Model, tmp_path: Path) -> None:
     query = random_hash(np.random.default_rng(9))
-    assert answer_of(generation_of(model, tmp_path), PHASH64, [query]) == ([], [], [])
+    assert answer_of(view_of(model, tmp_path), PHASH64, [query]) == ([], [], [])
 
 
 def test_a_disabled_bank_answers_nothing_and_is_told_when_named(tmp_path: Path) -> None:
     stored = random_hash(np.random.default_rng(10))
     model = {"off": ModelBank(entries=[entry("1", stored)], enabled=False), "on": ModelBank()}
-    generation = generation_of(model, tmp_path)
-    assert answer_of(generation, PHASH64, [stored]) == ([], [], [])
+    view = view_of(model, tmp_path)
+    assert answer_of(view, PHASH64, [stored]) == ([], [], [])
     with pytest.raises(BankDisabled, match="bank 'off' is disabled"):
-        answer_of(generation, PHASH64, [stored], banks=["on", "off"])
+        answer_of(view, PHASH64, [stored], banks=["on", "off"])
 
 
 def test_an_unknown_bank_is_told(tmp_path: Path) -> None:
-    generation = generation_of({"bank": ModelBank()}, tmp_path)
-    with pytest.raises(UnknownName, match="generation 1 has no bank 'new'; if it is new, publish it"):
-        answer_of(generation, MD5, [], banks=["bank", "new"])
+    view = view_of({"bank": ModelBank()}, tmp_path)
+    with pytest.raises(UnknownName, match="there is no bank 'new'"):
+        answer_of(view, MD5, [], banks=["bank", "new"])
 
 
 @ALL_TYPES
 def test_a_radius_out_of_range_is_refused(hash_type: HashType, tmp_path: Path) -> None:
-    generation = generation_of({"bank": ModelBank()}, tmp_path)
+    view = view_of({"bank": ModelBank()}, tmp_path)
     for radius in (-1, hash_type.bits + 1):
         with pytest.raises(InvalidInput, match=f"{radius} is out of range for {hash_type.name}; use 0 to") as caught:
-            answer_of(generation, hash_type, [], radius=radius)
+            answer_of(view, hash_type, [], radius=radius)
         assert caught.value.field == "radius"
 
 
@@ -306,5 +311,5 @@ def test_any_small_registry_answers_like_the_model(data: st.DataObject) -> None:
         "max_matches": data.draw(st.integers(1, 6)),
     }
     with TemporaryDirectory() as folder:
-        generation = generation_of(model, Path(folder))
-        assert answer_of(generation, hash_type, queries, **how) == expected_of(model, hash_type, queries, **how)
+        view = view_of(model, Path(folder))
+        assert answer_of(view, hash_type, queries, **how) == expected_of(model, hash_type, queries, **how)

@@ -14,10 +14,12 @@ from nearhash_index.codes import codes_from_bytes
 from nearhash_index.entries import Bank, Entry, EntryKey, Hash, radii_with_defaults
 from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.store import DataDirectory, Registry, publish
+from nearhash_index.store.changes import Author, Upsert
 
 NARROW, WIDE, DISABLED, EMPTY = "narrow", "wide", "disabled", "empty"
 WIDE_RADII = {"phash64": 12, "dhash64": 10, "ahash64": 6, "whash64": 5, "pdq256": 40, "md5": 3, "sha1": 2, "sha256": 1}
 ENTRIES_PER_TYPE = 240
+AUTHOR = Author("the sample")
 
 Row = tuple[int, int, str, str, str, tuple[str, ...]]
 """A match: query, distance, bank, entry id, source, labels."""
@@ -130,11 +132,11 @@ def write_sample(path: Path, sample: Sample) -> DataDirectory:
     directory = DataDirectory.create(path)
     with Registry(directory) as registry:
         for bank in sample.banks:
-            registry.create_bank(bank.name, dict(bank.radii))
+            registry.create_bank(bank.name, dict(bank.radii), author=AUTHOR)
             if sample.entries[bank.name]:
-                registry.apply(bank.name, sample.entries[bank.name])
+                registry.apply(bank.name, list(map(Upsert, sample.entries[bank.name])), AUTHOR)
             if not bank.enabled:
-                registry.update_bank(bank.name, {}, enabled=False)
+                registry.update_bank(bank.name, {}, enabled=False, author=AUTHOR)
     publish(path)
     return directory
 

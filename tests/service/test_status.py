@@ -18,6 +18,7 @@ CODES = {
     errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.BankDisabled: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SequenceNotReached: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Pinned: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NotPublished: grpc.StatusCode.UNAVAILABLE,
     errors.StoreBusy: grpc.StatusCode.ABORTED,
     errors.StorageFailed: grpc.StatusCode.INTERNAL,

@@ -68,6 +68,10 @@ def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[I
             labels = _parsed_labels(labels_text) if labels_text and not removed else ()
             low = quality and not removed and low_quality_reason(item, _parsed_quality(quality), options.min_quality)
             if low:
+                if pending is not None and (entry_id, source) != (last_id, last_source):
+                    # What is kept aside comes next to the rest of its entry.
+                    yield pending
+                    pending = None
                 yield Quarantined(place, EntryKey(entry_id, source), item, labels, low)
                 continue
             if pending is not None and entry_id == last_id and source == last_source:

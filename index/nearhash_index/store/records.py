@@ -112,21 +112,23 @@ def decode_key(key: bytes) -> tuple[int, EntryKey]:
 
 def encode_entry(stored: StoredEntry) -> bytes:
     """Return an entry's value."""
-    entry = stored.entry
+    entry, state, disabled_until_s, created_s, updated_s, released = stored
+    _, hashes, labels, quality, quarantined = entry
     header = HEADER.pack(
-        stored.state,
-        0 if entry.quality is None else entry.quality + 1,
-        stored.disabled_until_s,
-        stored.created_s,
-        stored.updated_s,
-        len(entry.hashes) + len(entry.quarantined),
+        state,
+        0 if quality is None else quality + 1,
+        disabled_until_s,
+        created_s,
+        updated_s,
+        len(hashes) + len(quarantined),
     )
-    released = stored.released
-    hashes = [
-        b"%c%b" % (item[0].number | RELEASED if item in released else item[0].number, item[1]) for item in entry.hashes
-    ]
-    hashes += [b"%c%b" % (hash_type.number | QUARANTINED, value) for hash_type, value in entry.quarantined]
-    return b"".join([header, *hashes, "\n".join(entry.labels).encode()])
+    if len(hashes) == 1 and not (labels or quarantined or released):
+        # Nearly all entries of large lists.
+        ((hash_type, value),) = hashes
+        return b"%b%c%b" % (header, hash_type.number, value)
+    marked = [b"%c%b" % (item[0].number | RELEASED if item in released else item[0].number, item[1]) for item in hashes]
+    marked += [b"%c%b" % (hash_type.number | QUARANTINED, value) for hash_type, value in quarantined]
+    return b"".join([header, *marked, "\n".join(labels).encode()])
 
 
 def decode_entry(key: bytes, value: bytes) -> StoredEntry:

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -131,8 +132,19 @@ class Registry:
             Naming the change by its position, for the first one that is malformed or whose hash is degenerate.
         UnknownName, StorageFailed
         """
-        checked = check_changes(list(changes))
+        return self.apply_checked(bank_name, check_changes(list(changes)), author, dry_run=dry_run)
+
+    def apply_checked(
+        self, bank_name: str, checked: Sequence[Change], author: Author, *, dry_run: bool = False
+    ) -> ChangeCounts:
+        """Do what `apply` does with changes that a reader of lists has checked already, twice as fast.
+
+        Raises
+        ------
+        UnknownName, StorageFailed
+        """
         check_author(author)
+        now_s = int(time.time())
         with self._writing(dry_run=dry_run) as txn:
             number, bank = self._bank(txn, bank_name)
             first = self._last_sequence(txn) + 1
@@ -144,7 +156,7 @@ class Registry:
             counts = dict.fromkeys(ChangeCounts._fields[1:], 0)
             for key, change in zip(keys, checked, strict=True):
                 now = changed[key] if key in changed else known.get(key)
-                outcome, value = decide(change, key, now, int(time.time()))
+                outcome, value = decide(change, key, now, now_s)
                 counts[outcome] += 1
                 if value != UNCHANGED:
                     changed[key] = value
@@ -204,7 +216,7 @@ class Registry:
 
     def _append_log(self, txn: Any, first: int, log: list[bytes]) -> None:
         with txn.cursor(db=self._changes) as cursor:
-            cursor.putmulti([(pack_sequence(first + i), record) for i, record in enumerate(log)], append=True)
+            cursor.putmulti(zip(map(pack_sequence, count(first)), log, strict=False), append=True)
 
     def _append_audit(self, txn: Any, record: AuditRecord) -> None:
         with txn.cursor(db=self._audit) as cursor:

@@ -99,7 +99,7 @@ def _applier(
     by = author(reason)
     registry = connection.registry
     if registry is not None:
-        return lambda changes: registry.apply(bank, changes, Author(by.actor, by.reason), dry_run=dry_run)
+        return lambda changes: registry.apply_checked(bank, changes, Author(by.actor, by.reason), dry_run=dry_run)
 
     def apply(changes: list[Change]) -> ChangeCounts:
         counts = ChangeCounts(0)

@@ -15,8 +15,10 @@ from nearhash_index.entries import Entry, EntryKey, Hash
 from nearhash_index.errors import NearHashIndexError, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Generation, Registry, publish
+from nearhash_index.store.changes import Author, Upsert
 
 BANK = "bank"
+AUTHOR = Author("a child")
 MD5 = HASH_TYPES["md5"]
 
 
@@ -37,7 +39,7 @@ def apply(data: Path, name: str, first: int, batches: int, size: int) -> None:
     """Apply batches, and say after each its number and the sequence that the registry acknowledged."""
     with Registry(DataDirectory(data)) as registry:
         for number in range(first, first + batches):
-            say(number, registry.apply(BANK, batch(name, number, size)).sequence)
+            say(number, registry.apply(BANK, list(map(Upsert, batch(name, number, size))), AUTHOR).sequence)
 
 
 def version(number: int, size: int) -> list[Entry]:
@@ -50,7 +52,7 @@ def work(data: Path, first: int, size: int) -> None:
     number = first
     while True:
         with Registry(DataDirectory(data)) as registry:
-            registry.apply(BANK, version(number, size))
+            registry.apply(BANK, list(map(Upsert, version(number, size))), AUTHOR)
         say("applied", number)
         say("published", number, publish(data).number)
         number += 1
@@ -90,14 +92,15 @@ def apply_on_full_disk(data: Path, size_bytes: int, size: int) -> None:
     """Apply a batch that does not fit, then the same when it does, with one registry."""
     with Registry(DataDirectory(data)) as registry:
         before = registry.sequence()
+        changes = list(map(Upsert, batch("full", 1, size)))
         limit_files(size_bytes)
         try:
-            registry.apply(BANK, batch("full", 1, size))
+            registry.apply(BANK, changes, AUTHOR)
         except StorageFailed as error:
             say("refused", error)
         say("unmoved", registry.sequence() == before)
         limit_files(resource.RLIM_INFINITY)
-        say("added", registry.apply(BANK, batch("full", 1, size)).added)
+        say("added", registry.apply(BANK, changes, AUTHOR).added)
 
 
 def publish_on_full_disk(data: Path, size_bytes: int) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from nearhash_index.codes import codes_to_bytes
-from nearhash_index.errors import NotPublished
-from nearhash_index.store import DataDirectory, Generation, Registry, Remove, publish
+from nearhash_index.errors import NotPublished, Pinned
+from nearhash_index.store import Current, DataDirectory, Generation, Registry, publish
 from nearhash_index.store.builder import KEPT_GENERATIONS
+from nearhash_index.store.changes import Remove, Upsert
 
-from ..samples import entry, random_entries, random_hash
+from ..samples import AUTHOR, entry, random_entries, random_hash, upserts
 from . import children
 from .child import BANK, MD5, version
 
@@ -25,13 +26,13 @@ def change(path: Path, number: int = 0) -> None:
     """Make one change."""
     with Registry(DataDirectory(path)) as registry:
         if not registry.banks():
-            registry.create_bank(BANK, {})
-        registry.apply(BANK, [entry("changing", random_hash(RNG), labels=(str(number),))])
+            registry.create_bank(BANK, {}, author=AUTHOR)
+        registry.apply(BANK, [Upsert(entry("changing", random_hash(RNG), labels=(str(number),)))], AUTHOR)
 
 
 def opened(path: Path) -> Generation:
     directory = DataDirectory(path)
-    return Generation.open(directory.generation_path(directory.current()))
+    return Generation.open(directory.generation_path(directory.current().number))
 
 
 def digests_of(generation: Generation) -> list[bytes]:
@@ -44,7 +45,7 @@ def test_what_is_published_is_current_and_has_every_change(path: Path) -> None:
     change(path)
     manifest = publish(path)
     assert (manifest.number, manifest.sequence, manifest.entry_count) == (1, 2, 1)
-    assert DataDirectory(path).current() == 1
+    assert DataDirectory(path).current() == Current(1)
     assert opened(path).manifest == manifest
 
 
@@ -61,18 +62,18 @@ def test_numbers_grow(path: Path) -> None:
     for number in range(1, 4):
         change(path, number)
         assert publish(path).number == number
-    # Also after a roll back.
-    DataDirectory(path).set_current(1)
+    # Also after a roll back to an earlier one.
+    DataDirectory(path).set_current(Current(1))
     assert publish(path).number == 4
 
 
 def test_a_removal_is_published(path: Path) -> None:
     with Registry(DataDirectory(path)) as registry:
-        registry.create_bank(BANK, {})
-        registry.apply(BANK, version(1, 3))
+        registry.create_bank(BANK, {}, author=AUTHOR)
+        registry.apply(BANK, upserts(version(1, 3)), AUTHOR)
     publish(path)
     with Registry(DataDirectory(path)) as registry:
-        registry.apply(BANK, [Remove(version(1, 3)[1].key)])
+        registry.apply(BANK, [Remove(version(1, 3)[1].key)], AUTHOR)
     publish(path)
     assert digests_of(opened(path)) == [version(1, 3)[i].hashes[0].value for i in (0, 2)]
 
@@ -131,7 +132,7 @@ def assert_whole(path: Path, applied: int, published: int, size: int) -> None:
     """Check that registry and generations hold one whole version each, not older than what was acknowledged."""
     with Registry(DataDirectory(path)) as registry:
         with registry.snapshot() as snapshot:
-            entries = list(snapshot.entries(BANK))
+            entries = [stored.entry for stored in snapshot.entries(BANK)]
         assert entries in (version(applied, size), version(applied + 1, size))
         assert registry.banks()[0].entry_count == size
     directory = DataDirectory(path)
@@ -139,7 +140,7 @@ def assert_whole(path: Path, applied: int, published: int, size: int) -> None:
         digests = digests_of(Generation.open(directory.generation_path(number)))
         held = int.from_bytes(digests[0][:8])
         assert digests == [each.hashes[0].value for each in version(held, size)]
-        if number == directory.current():
+        if number == directory.current().number:
             assert published <= held <= applied + 1
 
 
@@ -171,8 +172,8 @@ def test_processes_killed_at_any_moment_lose_nothing(path: Path, kills: int) -> 
     size = 300
     rng = np.random.default_rng(kills)
     with Registry(DataDirectory(path)) as registry:
-        registry.create_bank(BANK, {})
-        registry.apply(BANK, version(0, size))
+        registry.create_bank(BANK, {}, author=AUTHOR)
+        registry.apply(BANK, upserts(version(0, size)), AUTHOR)
     publish(path)
     last_applied = last_published = killed_amid = 0
     with children.start("fork_workers", path, size) as driver:
@@ -183,7 +184,7 @@ def test_processes_killed_at_any_moment_lose_nothing(path: Path, kills: int) -> 
             assert_whole(path, last_applied, last_published, size)
             with Registry(DataDirectory(path)) as registry, registry.snapshot() as snapshot:
                 # The version that was applied and not acknowledged counts from here on.
-                last_applied = int.from_bytes(next(snapshot.entries(BANK)).hashes[0].value[:8])
+                last_applied = int.from_bytes(next(snapshot.entries(BANK)).entry.hashes[0].value[:8])
         children.finish(driver)
     assert last_applied > kills / 2
     assert killed_amid > kills / 10
@@ -212,7 +213,7 @@ def test_a_full_disk_leaves_the_old_generation_published(path: Path, size_bytes:
     change(path)
     first = publish(path)
     with Registry(DataDirectory(path)) as registry:
-        registry.apply(BANK, random_entries(20_000))
+        registry.apply(BANK, upserts(random_entries(20_000)), AUTHOR)
     (refused,) = children.run("publish_on_full_disk", path, size_bytes)
     assert refused.startswith("refused the generation could not be written, the old one stays published:")
     assert opened(path).manifest == first

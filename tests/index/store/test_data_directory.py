@@ -14,7 +14,7 @@ from nearhash_index.errors import (
     UnknownName,
     WrongVersion,
 )
-from nearhash_index.store import DataDirectory
+from nearhash_index.store import Current, DataDirectory
 from nearhash_index.store.sealed_json import seal
 
 from . import children
@@ -136,11 +136,11 @@ def test_nothing_is_current_at_first(path: Path) -> None:
 
 def test_current_is_what_was_set_last(path: Path) -> None:
     directory = DataDirectory(path)
-    for number in (7, 1_000_000, 7):
-        if number not in directory.generation_numbers():
-            generation(directory, number)
-        directory.set_current(number)
-        assert DataDirectory(path).current() == number
+    for chosen in (Current(7), Current(1_000_000, pinned=True), Current(7, pinned=True), Current(7)):
+        if chosen.number not in directory.generation_numbers():
+            generation(directory, chosen.number)
+        directory.set_current(chosen)
+        assert DataDirectory(path).current() == chosen
     assert directory.generation_numbers() == [1_000_000, 7]
     assert sorted(entry.name for entry in path.iterdir()) == ["CURRENT", "FORMAT", "generations"]
 
@@ -148,13 +148,13 @@ def test_current_is_what_was_set_last(path: Path) -> None:
 def test_a_generation_that_is_not_there_cannot_become_current(path: Path) -> None:
     directory = DataDirectory(path)
     with pytest.raises(UnknownName, match="there is no generation 1; there are: none"):
-        directory.set_current(1)
+        directory.set_current(Current(1))
     for number in (1, 2, 10):
         generation(directory, number)
-    directory.set_current(2)
+    directory.set_current(Current(2))
     with pytest.raises(UnknownName, match="there is no generation 3; there are: 10, 2, 1"):
-        directory.set_current(3)
-    assert directory.current() == 2
+        directory.set_current(Current(3, pinned=True))
+    assert directory.current() == Current(2)
 
 
 def test_other_names_among_the_generations_are_none(path: Path) -> None:
@@ -165,7 +165,9 @@ def test_other_names_among_the_generations_are_none(path: Path) -> None:
     assert directory.generation_numbers() == [3]
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"latest\n", b"\xff\xfe1\x00", b"1.5", b"-1\n", b"1_0", b"1\n2\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"latest\n", b"\xff\xfe1\x00", b"1.5", b"-1\n", b"1_0", b"1\n2\n", b"1 pin", b"1  pinned"]
+)
 def test_garbage_in_current_is_corrupt(path: Path, content: bytes) -> None:
     (path / "CURRENT").write_bytes(content)
     with pytest.raises(CorruptData, match=re.escape(f"{path / 'CURRENT'} does not hold a generation's number")):

@@ -19,7 +19,7 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Generation, Registry, publish
 from nearhash_index.store.sealed_json import read_sealed, seal
 
-from ..samples import MD5, PDQ256, PHASH64, entry, random_entries, random_hash
+from ..samples import AUTHOR, MD5, PDQ256, PHASH64, entry, random_entries, random_hash, upserts
 from . import children
 
 MAGIC = "nearhash generation"
@@ -38,8 +38,8 @@ def published(path: Path, banks: dict[str, list[Entry]]) -> Path:
     directory = DataDirectory(path)
     with Registry(directory) as registry:
         for name, entries in banks.items():
-            registry.create_bank(name, {})
-            registry.apply(name, entries)
+            registry.create_bank(name, {}, author=AUTHOR)
+            registry.apply(name, upserts(entries), AUTHOR)
     return directory.generation_path(publish(path).number)
 
 

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearhash_index.entries import Bank, Entry, EntryKey, Hash, check_entry
+from nearhash_index.entries import Bank, Entry, EntryKey, EntryState, Hash, check_entry
 from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.store.records import (
+    StoredEntry,
     decode_bank,
     decode_entry,
     encode_bank,
-    encode_entry_value,
+    encode_entry,
     encode_key,
     pack_number,
     pack_sequence,
@@ -32,14 +34,46 @@ def hashes_of(hash_type: HashType) -> st.SearchStrategy[Hash]:
 
 
 HASHES = st.sampled_from(list(HASH_TYPES.values())).flatmap(hashes_of)
-ENTRIES = st.builds(Entry, KEYS, st.lists(HASHES, min_size=1, max_size=6, unique=True).map(tuple), LABELS.map(tuple))
 NUMBERS = st.integers(0, 2**32 - 1)
+ENTRIES = st.builds(
+    Entry,
+    KEYS,
+    st.lists(HASHES, min_size=1, max_size=6, unique=True).map(tuple),
+    LABELS.map(tuple),
+    st.none() | st.integers(0, 100),
+    st.lists(HASHES, max_size=3, unique=True).map(tuple),
+)
 
 
-@given(number=NUMBERS, entry=ENTRIES)
-def test_entries_come_back(number: int, entry: Entry) -> None:
-    assert check_entry(entry) == entry
-    assert decode_entry(encode_key(number, entry.key), encode_entry_value(entry)) == entry
+@st.composite
+def stored_entries(draw: st.DrawFn) -> StoredEntry:
+    """Draw entries as the registry holds them: released hashes come last and in order."""
+    entry = draw(ENTRIES)
+    released = draw(st.sets(HASHES, max_size=3)) - {*entry.hashes, *entry.quarantined}
+    hashes = entry.hashes + tuple(sorted(released, key=lambda item: item.value))
+    state = draw(st.sampled_from(EntryState))
+    times = (draw(NUMBERS), draw(NUMBERS), draw(NUMBERS))
+    return StoredEntry(entry._replace(hashes=hashes), state, *times, frozenset(released))
+
+
+@given(number=NUMBERS, stored=stored_entries())
+def test_entries_come_back(number: int, stored: StoredEntry) -> None:
+    assert check_entry(stored.entry) == stored.entry
+    assert decode_entry(encode_key(number, stored.entry.key), encode_entry(stored)) == stored
+
+
+@pytest.mark.parametrize(
+    ("state", "until_s", "matching"),
+    [
+        (EntryState.ACTIVE, 0, [True, True, True]),
+        (EntryState.DISABLED, 0, [False, False, False]),
+        (EntryState.DISABLED, 1000, [False, True, True]),
+        (EntryState.WITHDRAWN, 0, [False, False, False]),
+    ],
+)
+def test_an_entry_matches_by_its_state_and_the_time(state: EntryState, until_s: int, matching: list[bool]) -> None:
+    stored = StoredEntry(Entry(EntryKey("a", "local"), ()), state, until_s)
+    assert [stored.matches_at(now_s) for now_s in (999.9, 1000, 1001)] == matching
 
 
 def test_the_largest_entry_comes_back_and_its_key_fits_lmdb() -> None:
@@ -50,7 +84,7 @@ def test_the_largest_entry_comes_back_and_its_key_fits_lmdb() -> None:
     assert check_entry(entry) == entry
     key = encode_key(2**32 - 1, entry.key)
     assert len(key) == 324
-    assert decode_entry(key, encode_entry_value(entry)) == entry
+    assert decode_entry(key, encode_entry(StoredEntry(entry))) == StoredEntry(entry)
 
 
 @given(first=st.tuples(NUMBERS, KEYS), second=st.tuples(NUMBERS, KEYS))
@@ -79,9 +113,10 @@ def test_packed_numbers_sort_like_numbers(numbers: tuple[int, int]) -> None:
     enabled=st.booleans(),
     labels=LABELS,
     entry_count=st.integers(0, 2**40),
+    allowlist=st.booleans(),
 )
 def test_banks_come_back(
-    number: int, name: str, radius: int, enabled: bool, labels: list[str], entry_count: int
+    number: int, name: str, radius: int, enabled: bool, labels: list[str], entry_count: int, allowlist: bool
 ) -> None:
-    bank = Bank(name, dict.fromkeys(HASH_TYPES, radius), enabled, tuple(labels), entry_count)
+    bank = Bank(name, dict.fromkeys(HASH_TYPES, radius), enabled, tuple(labels), entry_count, allowlist)
     assert decode_bank(name.encode(), encode_bank(number, bank)) == (number, bank)

@@ -9,9 +9,10 @@ import pytest
 from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import AlreadyExists, InvalidInput, NearHashIndexError, StorageFailed, UnknownName
 from nearhash_index.hash_types import HASH_TYPES
-from nearhash_index.store import ChangeCounts, DataDirectory, Registry, Remove
+from nearhash_index.store import DataDirectory, Registry
+from nearhash_index.store.changes import ChangeCounts, Remove, Upsert
 
-from ..samples import MD5, PDQ256, PHASH64, entry, random_entries, random_hash
+from ..samples import AUTHOR, MD5, PDQ256, PHASH64, entry, random_entries, random_hash, upserts
 from . import children
 from .child import BANK, batch
 
@@ -24,7 +25,7 @@ FLAT = entry("flat", Hash(PHASH64, bytes.fromhex("8000000000000000")))
 
 def entries_of(registry: Registry, bank: str) -> list[Entry]:
     with registry.snapshot() as snapshot:
-        return list(snapshot.entries(bank))
+        return [stored.entry for stored in snapshot.entries(bank)]
 
 
 def everything(registry: Registry) -> tuple[int, list[Bank], dict[str, list[Entry]]]:
@@ -32,7 +33,7 @@ def everything(registry: Registry) -> tuple[int, list[Bank], dict[str, list[Entr
 
 
 def changes_logged(path: Path) -> int:
-    env = lmdb.open(str(DataDirectory(path).registry_path), readonly=True, max_dbs=3)
+    env = lmdb.open(str(DataDirectory(path).registry_path), readonly=True, max_dbs=5)
     with env, env.begin() as txn:
         return int(txn.stat(env.open_db(b"changes", txn))["entries"])
 
@@ -43,8 +44,8 @@ def test_a_new_registry_is_empty(registry: Registry) -> None:
 
 def test_banks_are_listed_by_name_with_their_radii_and_labels(registry: Registry) -> None:
     defaults = {name: t.default_radius for name, t in HASH_TYPES.items()}
-    second = registry.create_bank("second", {"pdq256": 20}, ("urgent",))
-    first = registry.create_bank("First", {})
+    second = registry.create_bank("second", {"pdq256": 20}, ("urgent",), author=AUTHOR)
+    first = registry.create_bank("First", {}, author=AUTHOR)
     assert second == Bank("second", defaults | {"pdq256": 20}, enabled=True, labels=("urgent",), entry_count=0)
     assert registry.banks() == [first, second]
     assert registry.sequence() == 2
@@ -63,31 +64,31 @@ def test_a_bank_that_cannot_be_is_refused(
     registry: Registry, name: str, radii: dict[str, int], labels: tuple[str, ...], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
-        registry.create_bank(name, radii, labels)
+        registry.create_bank(name, radii, labels, author=AUTHOR)
     assert caught.value.field == field
     assert everything(registry) == (0, [], {})
 
 
 def test_a_bank_is_created_once(registry: Registry) -> None:
-    bank = registry.create_bank("bank", {"pdq256": 20})
+    bank = registry.create_bank("bank", {"pdq256": 20}, author=AUTHOR)
     with pytest.raises(AlreadyExists, match="there is a bank 'bank' already"):
-        registry.create_bank("bank", {})
+        registry.create_bank("bank", {}, author=AUTHOR)
     assert (registry.sequence(), registry.banks()) == (1, [bank])
 
 
 def test_updating_a_bank_changes_what_is_named_and_nothing_else(registry: Registry) -> None:
-    bank = registry.create_bank("bank", {"pdq256": 20}, ("urgent",))
-    registry.apply("bank", [A])
-    changed = registry.update_bank("bank", {"phash64": 3})
+    bank = registry.create_bank("bank", {"pdq256": 20}, ("urgent",), author=AUTHOR)
+    registry.apply("bank", [Upsert(A)], AUTHOR)
+    changed = registry.update_bank("bank", {"phash64": 3}, author=AUTHOR)
     assert changed == Bank("bank", {**bank.radii, "phash64": 3}, enabled=True, labels=("urgent",), entry_count=1)
-    disabled = registry.update_bank("bank", {}, enabled=False)
+    disabled = registry.update_bank("bank", {}, enabled=False, author=AUTHOR)
     assert disabled == Bank("bank", changed.radii, enabled=False, labels=("urgent",), entry_count=1)
     assert (registry.sequence(), registry.banks()) == (4, [disabled])
 
 
 def test_updating_a_bank_to_what_it_is_changes_nothing(registry: Registry) -> None:
-    bank = registry.create_bank("bank", {"pdq256": 20})
-    assert registry.update_bank("bank", {"pdq256": 20}, enabled=True) == bank
+    bank = registry.create_bank("bank", {"pdq256": 20}, author=AUTHOR)
+    assert registry.update_bank("bank", {"pdq256": 20}, enabled=True, author=AUTHOR) == bank
     assert registry.sequence() == 1
 
 
@@ -98,38 +99,44 @@ def test_updating_a_bank_to_what_it_is_changes_nothing(registry: Registry) -> No
 def test_a_wrong_update_changes_nothing(
     registry: Registry, name: str, radii: dict[str, int], error: type[NearHashIndexError]
 ) -> None:
-    registry.create_bank("bank", {})
+    registry.create_bank("bank", {}, author=AUTHOR)
     before = everything(registry)
     with pytest.raises(error):
-        registry.update_bank(name, radii, enabled=False)
+        registry.update_bank(name, radii, enabled=False, author=AUTHOR)
     assert everything(registry) == before
 
 
 def test_changes_are_counted_and_each_real_one_takes_a_sequence(registry: Registry) -> None:
-    registry.create_bank("bank", {})
-    assert registry.apply("bank", [A, B]) == ChangeCounts(3, added=2)
+    registry.create_bank("bank", {}, author=AUTHOR)
+    assert registry.apply("bank", upserts([A, B]), AUTHOR) == ChangeCounts(3, added=2)
     relabelled = entry("a", FIRST, labels=("new",))
-    changes = [relabelled, B, Remove(B.key), entry("c", SECOND), Remove(EntryKey("never", "local"))]
-    assert registry.apply("bank", changes) == ChangeCounts(6, added=1, updated=1, removed=1, unchanged=2)
+    changes = [
+        Upsert(relabelled),
+        Upsert(B),
+        Remove(B.key),
+        Upsert(entry("c", SECOND)),
+        Remove(EntryKey("never", "local")),
+    ]
+    assert registry.apply("bank", changes, AUTHOR) == ChangeCounts(6, added=1, updated=1, removed=1, unchanged=2)
     assert registry.sequence() == 6
     assert entries_of(registry, "bank") == [relabelled, entry("c", SECOND)]
     assert registry.banks()[0].entry_count == 2
 
 
 def test_the_same_changes_again_change_nothing(registry: Registry) -> None:
-    registry.create_bank("bank", {})
-    changes = [A, B, Remove(EntryKey("c", "local"))]
-    registry.apply("bank", changes)
+    registry.create_bank("bank", {}, author=AUTHOR)
+    changes = [*upserts([A, B]), Remove(EntryKey("c", "local"))]
+    registry.apply("bank", changes, AUTHOR)
     before = everything(registry)
-    assert registry.apply("bank", changes) == ChangeCounts(before[0], unchanged=3)
-    assert registry.apply("bank", []) == ChangeCounts(before[0])
+    assert registry.apply("bank", changes, AUTHOR) == ChangeCounts(before[0], unchanged=3)
+    assert registry.apply("bank", [], AUTHOR) == ChangeCounts(before[0])
     assert everything(registry) == before
 
 
 def test_changes_of_one_entry_are_made_in_order(registry: Registry) -> None:
-    registry.create_bank("bank", {})
-    changes = [A, Remove(A.key), entry("a", SECOND), entry("a", FIRST, SECOND)]
-    assert registry.apply("bank", changes) == ChangeCounts(5, added=2, updated=1, removed=1)
+    registry.create_bank("bank", {}, author=AUTHOR)
+    changes = [Upsert(A), Remove(A.key), *upserts([entry("a", SECOND), entry("a", FIRST, SECOND)])]
+    assert registry.apply("bank", changes, AUTHOR) == ChangeCounts(5, added=2, updated=1, removed=1)
     assert entries_of(registry, "bank") == [entry("a", FIRST, SECOND)]
     assert registry.banks()[0].entry_count == 1
 
@@ -150,76 +157,76 @@ def test_changes_of_one_entry_are_made_in_order(registry: Registry) -> None:
     ],
 )
 def test_one_bad_change_undoes_all(registry: Registry, position: int, bad: Entry | Remove, field: str) -> None:
-    registry.create_bank("bank", {})
-    registry.apply("bank", [A, B])
+    registry.create_bank("bank", {}, author=AUTHOR)
+    registry.apply("bank", upserts([A, B]), AUTHOR)
     before = everything(registry)
-    changes: list[Entry | Remove] = [Remove(A.key), entry("b", FIRST), entry("c", FIRST), entry("d", FIRST)]
-    changes.insert(position, bad)
+    changes = [Remove(A.key), *upserts([entry("b", FIRST), entry("c", FIRST), entry("d", FIRST)])]
+    changes.insert(position, Upsert(bad) if isinstance(bad, Entry) else bad)
     with pytest.raises(InvalidInput) as caught:
-        registry.apply("bank", changes)
+        registry.apply("bank", changes, AUTHOR)
     assert caught.value.field == f"changes[{position}].{field}"
     assert everything(registry) == before
 
 
 def test_an_unknown_bank_is_refused(registry: Registry) -> None:
     with pytest.raises(UnknownName, match="there is no bank 'bank'; create it first"):
-        registry.apply("bank", [A])
+        registry.apply("bank", [Upsert(A)], AUTHOR)
     assert registry.sequence() == 0
 
 
 def test_two_sources_assert_one_entry_and_hash_apart(registry: Registry) -> None:
-    registry.create_bank("bank", {})
+    registry.create_bank("bank", {}, author=AUTHOR)
     ours, theirs = entry("a", FIRST), entry("a", FIRST, source="ncmec")
-    registry.apply("bank", [theirs, ours])
+    registry.apply("bank", upserts([theirs, ours]), AUTHOR)
     assert entries_of(registry, "bank") == [ours, theirs]
-    assert registry.apply("bank", [Remove(ours.key)]).removed == 1
+    assert registry.apply("bank", [Remove(ours.key)], AUTHOR).removed == 1
     assert entries_of(registry, "bank") == [theirs]
 
 
 def test_banks_keep_their_entries_apart(registry: Registry) -> None:
     for name in ("one", "other"):
-        registry.create_bank(name, {})
-        registry.apply(name, [A])
-    registry.apply("one", [Remove(A.key), B])
+        registry.create_bank(name, {}, author=AUTHOR)
+        registry.apply(name, [Upsert(A)], AUTHOR)
+    registry.apply("one", [Remove(A.key), Upsert(B)], AUTHOR)
     assert (entries_of(registry, "one"), entries_of(registry, "other")) == ([B], [A])
     assert [bank.entry_count for bank in registry.banks()] == [1, 1]
 
 
 def test_an_entry_keeps_several_hashes_and_loses_one_by_an_upsert(registry: Registry) -> None:
-    registry.create_bank("bank", {})
+    registry.create_bank("bank", {}, author=AUTHOR)
     several = entry("a", FIRST, random_hash(RNG, PDQ256), Hash(MD5, bytes(16)), SECOND)
-    registry.apply("bank", [several])
+    registry.apply("bank", upserts([several]), AUTHOR)
     assert entries_of(registry, "bank") == [several]
-    assert registry.apply("bank", [entry("a", *several.hashes[1:])]).updated == 1
+    assert registry.apply("bank", upserts([entry("a", *several.hashes[1:])]), AUTHOR).updated == 1
     assert entries_of(registry, "bank") == [entry("a", *several.hashes[1:])]
 
 
 def test_entries_are_read_by_id_and_source(registry: Registry) -> None:
-    registry.create_bank("bank", {})
+    registry.create_bank("bank", {}, author=AUTHOR)
     entries = [entry(i, FIRST, source=s) for i in ("b", "a", "ab", "\N{SNOWMAN}") for s in ("z", "Z", "local")]
-    registry.apply("bank", entries)
+    registry.apply("bank", upserts(entries), AUTHOR)
     assert entries_of(registry, "bank") == sorted(entries, key=lambda e: e.key)
 
 
 def test_everything_is_there_after_opening_again(path: Path) -> None:
     with Registry(DataDirectory(path)) as registry:
-        registry.create_bank("bank", {"pdq256": 20}, ("urgent",))
-        registry.apply("bank", [A, B, *random_entries(1000)])
-        registry.update_bank("bank", {}, enabled=False)
+        registry.create_bank("bank", {"pdq256": 20}, ("urgent",), author=AUTHOR)
+        registry.apply("bank", upserts([A, B, *random_entries(1000)]), AUTHOR)
+        registry.update_bank("bank", {}, enabled=False, author=AUTHOR)
         before = everything(registry)
     with Registry(DataDirectory(path)) as registry:
         assert everything(registry) == before
         assert before[0] == 1004
-        assert registry.apply("bank", [Remove(A.key)]) == ChangeCounts(1005, removed=1)
+        assert registry.apply("bank", [Remove(A.key)], AUTHOR) == ChangeCounts(1005, removed=1)
 
 
 def test_a_snapshot_does_not_move(registry: Registry) -> None:
-    registry.create_bank("bank", {})
-    registry.apply("bank", [A])
+    registry.create_bank("bank", {}, author=AUTHOR)
+    registry.apply("bank", [Upsert(A)], AUTHOR)
     banks = registry.banks()
     with registry.snapshot() as snapshot:
-        registry.apply("bank", [Remove(A.key), B])
-        registry.create_bank("another", {})
+        registry.apply("bank", [Remove(A.key), Upsert(B)], AUTHOR)
+        registry.create_bank("another", {}, author=AUTHOR)
         assert (snapshot.sequence, snapshot.banks, list(snapshot.entries("bank"))) == (2, banks, [A])
     assert registry.sequence() == 5
     assert entries_of(registry, "bank") == [B]
@@ -228,15 +235,15 @@ def test_a_snapshot_does_not_move(registry: Registry) -> None:
 @pytest.mark.parametrize("up_to", [0, 1, 50, 100, 101, 102, 1000])
 def test_forgetting_changes_keeps_the_sequence_and_the_entries(path: Path, up_to: int) -> None:
     with Registry(DataDirectory(path)) as registry:
-        registry.create_bank("bank", {})
-        registry.apply("bank", random_entries(100))
+        registry.create_bank("bank", {}, author=AUTHOR)
+        registry.apply("bank", upserts(random_entries(100)), AUTHOR)
         before = everything(registry)
         registry.forget_changes(up_to)
         assert everything(registry) == before
     assert changes_logged(path) == 101 - min(up_to, 100)
     with Registry(DataDirectory(path)) as registry:
         assert everything(registry) == before
-        assert registry.apply("bank", [A]) == ChangeCounts(102, added=1)
+        assert registry.apply("bank", [Upsert(A)], AUTHOR) == ChangeCounts(102, added=1)
 
 
 def test_an_empty_registry_has_no_changes_to_forget(registry: Registry) -> None:
@@ -246,7 +253,7 @@ def test_an_empty_registry_has_no_changes_to_forget(registry: Registry) -> None:
 
 def test_two_processes_write_at_once_and_lose_nothing(path: Path) -> None:
     with Registry(DataDirectory(path)) as registry:
-        registry.create_bank(BANK, {})
+        registry.create_bank(BANK, {}, author=AUTHOR)
     writers = [children.start("apply", path, name, 0, 40, 25) for name in ("one", "other")]
     acknowledged = [[int(line.split()[1]) for line in children.finish(writer)] for writer in writers]
     with Registry(DataDirectory(path)) as registry:
