@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.degenerate import degenerate_reason, degenerate_rows
@@ -14,8 +13,6 @@ from nearhash_index.hash_types import HASH_TYPES
 
 __all__ = ["low_quality_reason", "without_degenerate"]
 
-_CHUNK = 1_000
-
 
 def low_quality_reason(item: Hash, quality: int, min_quality: int) -> str:
     """Say for a person why a hash of that quality is kept aside; empty if it is not, as digests never are."""
@@ -24,9 +21,15 @@ def low_quality_reason(item: Hash, quality: int, min_quality: int) -> str:
     return f"this {item.hash_type.name} hash has quality {quality}, below {min_quality}"
 
 
-def without_degenerate(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the items, but degenerate hashes as Quarantined. An entry that has no other hash yields no Upsert."""
-    while chunk := list(islice(items, _CHUNK)):
+def without_degenerate(chunks: Iterable[list[Item]]) -> Iterator[Item]:
+    """Yield the items, but degenerate hashes as Quarantined. An entry that has no other hash yields no Upsert.
+
+    Parameters
+    ----------
+    chunks : iterable of list of Item
+        The hashes of a chunk are looked at together.
+    """
+    for chunk in chunks:
         degenerate = _degenerate(chunk)
         if not degenerate:
             yield from chunk
@@ -44,7 +47,9 @@ def _degenerate(items: Iterable[Item]) -> set[tuple[str, bytes]]:
     for item in items:
         if isinstance(item, Upsert):
             for hash_ in item.entry.hashes:
-                values[hash_.hash_type.name].append(hash_.value)
+                hash_type = hash_.hash_type
+                if hash_type.perceptual:
+                    values[hash_type.name].append(hash_.value)
     return {
         (name, of_type[row])
         for name, of_type in values.items()

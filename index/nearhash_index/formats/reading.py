@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,6 +27,9 @@ __all__ = ["read_list"]
 
 _RowReader: TypeAlias = Callable[[Path, ListOptions], Iterator[Row | Rejected]]
 _RecordReader: TypeAlias = Callable[[list[Path], ListOptions], Iterator[State | Item]]
+
+_CHUNK = 1_000
+"""Items that are checked together. More of them alive at a time cost more in garbage collection than they save."""
 
 _ROW_READERS: dict[str, _RowReader] = {
     "csv": read_csv,
@@ -57,12 +60,17 @@ def read_list(path: Path, options: ListOptions | None = None) -> Iterator[Item]:
     pages = pages_of(path)
     list_format = options.list_format or detected_format(pages[0])
     if list_format in _RECORD_READERS:
-        items = latest_states(partial(_RECORD_READERS[list_format], pages, options))
+        chunks = _chunked(latest_states(partial(_RECORD_READERS[list_format], pages, options)))
     else:
         read_rows = _ROW_READERS[list_format]
 
-        def read_items() -> Iterator[Item]:
-            return items_of(chain.from_iterable(read_rows(page, options) for page in pages), options)
+        def read_chunks() -> Iterator[list[Item]]:
+            return _chunked(items_of(chain.from_iterable(read_rows(page, options) for page in pages), options))
 
-        items = without_repeats(path, read_items)
-    return without_degenerate(items)
+        chunks = without_repeats(path, read_chunks)
+    return without_degenerate(chunks)
+
+
+def _chunked(items: Iterator[Item]) -> Iterator[list[Item]]:
+    while chunk := list(islice(items, _CHUNK)):
+        yield chunk

@@ -1,14 +1,14 @@
 """Entries that a text list names in two places: the later rows would replace the earlier ones.
 
 The first naming goes on; a later one is rejected, unless it says the same. Which names were there is remembered as
-64-bit fingerprints, 11 to 22 bytes each. When a fingerprint comes again its entry is held back until the end, and
+64-bit fingerprints, 16 to 32 bytes each. When a fingerprint comes again its entry is held back until the end, and
 the list read once more to compare the names themselves: two names with one fingerprint are both imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import TypeGuard
 
@@ -21,13 +21,13 @@ from nearhash_index.formats.items import Item, Rejected, Removal, Skipped, Upser
 
 __all__ = ["FingerprintSet", "without_repeats"]
 
-_CHUNK = 1_000
 _MAX_HELD = 100_000
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
 _UNSORTED = f"more than {_MAX_HELD:,} entries are named in two places; sort the rows by source and entry_id"
 
 
-def without_repeats(path: Path, read: Callable[[], Iterator[Item]]) -> Iterator[Item]:
-    """Yield the items of `read()`, but entries named again in another place as Rejected, at the end.
+def without_repeats(path: Path, read: Callable[[], Iterator[list[Item]]]) -> Iterator[list[Item]]:
+    """Yield the items of `read()`, in chunks, but entries named again in another place as Rejected, at the end.
 
     Raises
     ------
@@ -36,19 +36,17 @@ def without_repeats(path: Path, read: Callable[[], Iterator[Item]]) -> Iterator[
     """
     names = FingerprintSet()
     held: list[Upsert | Removal] = []
-    items = read()
-    while chunk := list(islice(items, _CHUNK)):
+    for chunk in read():
         named = [item for item in chunk if _is_named(item)]
-        prints = np.array([_fingerprint(item) for item in named], dtype=np.int64)
-        again = names.add(prints.view(np.uint64))
+        again = names.add(np.array([_fingerprint(item) for item in named], dtype=np.int64).view(np.uint64))
         apart = {id(named[i]) for i in np.flatnonzero(again)}
         if apart:
             held += [item for item in named if id(item) in apart]
             if len(held) > _MAX_HELD:
                 raise InvalidInput(str(path), _UNSORTED)
-        yield from (item for item in chunk if id(item) not in apart) if apart else chunk
+        yield [item for item in chunk if id(item) not in apart] if apart else chunk
     if held:
-        yield from _resolved(held, read())
+        yield list(_resolved(held, chain.from_iterable(read())))
 
 
 def _resolved(held: list[Upsert | Removal], items: Iterator[Item]) -> Iterator[Item]:
@@ -87,7 +85,7 @@ def _fingerprint(item: Upsert | Removal) -> int:
 
 
 class FingerprintSet:
-    """A growing set of 64-bit numbers: a table of at most 3/4 load, searched by linear probing, many at a time."""
+    """A growing set of 64-bit numbers: a table of at most half load, searched by linear probing, many at a time."""
 
     def __init__(self) -> None:
         self._table = np.zeros(1 << 16, dtype=np.uint64)  # 0: free
@@ -106,7 +104,7 @@ class FingerprintSet:
         bool[n].
         """
         unique, first = np.unique(np.maximum(fingerprints, 1), return_index=True)
-        while 4 * (self._count + len(unique)) > 3 * len(self._table):
+        while 2 * (self._count + len(unique)) > len(self._table):
             grown = np.zeros(2 * len(self._table), dtype=np.uint64)
             for part in np.array_split(self._table, max(1, len(self._table) >> 20)):
                 _insert(grown, part[part != 0])
@@ -123,7 +121,8 @@ def _insert(table: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np
     mask = np.uint64(len(table) - 1)
     present = np.zeros(len(values), dtype=np.bool_)
     left = np.arange(len(values))
-    slots = values & mask
+    # Fibonacci hashing (Knuth, volume 3, 6.4): the product's high bits depend on all bits of the value.
+    slots = (values * _GOLDEN) >> np.uint64(65 - len(table).bit_length())
     while len(left):
         wanted = values[left]
         found = table[slots]

@@ -123,7 +123,7 @@ print(sum(1 for _ in read_list(Path(sys.argv[2]))), peak_mib() - before)
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
-    """Two million rows of no name, and half a million named ones, grow memory by little."""
+    """Two million rows, one in ten of them named, grow memory by little."""
     (tmp_path / "small.csv").write_text(f"hash,hash_type,entry_id\n{md5(1)},md5,a\n")
     block = "".join(f"{md5(i)},md5,\n" for i in range(20_000)).encode()
     with gzip.open(tmp_path / "large.csv.gz", "wb", compresslevel=1) as file:
