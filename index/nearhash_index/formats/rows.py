@@ -40,7 +40,7 @@ class _NotCompared(Exception):
     """A row of a type of NOT_COMPARED."""
 
 
-def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[Item]:
+def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[Item]:  # noqa: PLR0912 - one hot loop
     """Yield the items of a list's rows. A row without an entry id is an entry whose id is its hash.
 
     A row that is malformed is rejected alone, though other rows may name its entry. This is the import's hot loop:
