@@ -1,4 +1,6 @@
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
 import pytest
@@ -6,11 +8,12 @@ import pytest
 from nearhash_index.entries import Entry, EntryKey, Hash
 from nearhash_index.errors import CorruptData, NotPublished, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
-from nearhash_index.store import DataDirectory, Registry, publish
-from nearhash_service.served_generation import ServedGeneration
+from nearhash_index.store import Current, DataDirectory, Registry, publish
+from nearhash_index.store.changes import Upsert, Withdraw
+from nearhash_service.served_view import ServedView
 
 from .running import connected, eventually
-from .sample import EMPTY
+from .sample import AUTHOR, EMPTY, NARROW
 from .test_bank_service import apply, create, rollback, upsert
 from .violations import refusal
 
@@ -20,7 +23,8 @@ LOOKUP_SERVICE, BANK_SERVICE = "nearhash.v1.LookupService", "nearhash.v1.BankSer
 
 def publish_another(data) -> int:
     with Registry(DataDirectory(data)) as registry:
-        registry.apply(EMPTY, [Entry(EntryKey("added", "local"), (Hash(HASH_TYPES["phash64"], ADDED),))])
+        entry = Entry(EntryKey("added", "local"), (Hash(HASH_TYPES["phash64"], ADDED),))
+        registry.apply(EMPTY, [Upsert(entry)], AUTHOR)
     return publish(data).number
 
 
@@ -31,46 +35,93 @@ def flip_a_byte(data, number: int) -> None:
     path.write_bytes(content)
 
 
+def number_of(served: ServedView) -> int:
+    return served.get().generation.manifest.number
+
+
 @pytest.fixture
-def damaged(data) -> DataDirectory:
-    """A data directory that serves generation 1 and has a damaged generation 2."""
+def two(data) -> DataDirectory:
+    """A data directory that serves generation 1 and has a generation 2."""
     assert publish_another(data) == 2
-    flip_a_byte(data, 2)
     directory = DataDirectory(data)
-    directory.set_current(1)
+    directory.set_current(Current(1))
     return directory
 
 
-def test_a_new_generation_is_exchanged_while_the_old_one_still_answers(data):
-    served = ServedGeneration(DataDirectory(data))
-    assert served.refresh()
-    old = served.get()
-    assert publish_another(data) == 2
-    assert served.refresh()
-    assert (served.number(), served.error()) == (2, "")
-    rows = old.manifest.entry_count
-    assert [old.entries.entry_id(row) for row in (0, rows - 1)]
-    assert "added" not in {old.entries.entry_id(row) for row in range(rows)}
+@pytest.fixture
+def damaged(two) -> DataDirectory:
+    """The same, with a generation 2 that is damaged."""
+    flip_a_byte(two.path, 2)
+    return two
+
+
+@contextmanager
+def served_from(directory: DataDirectory) -> Iterator[tuple[ServedView, Registry]]:
+    with Registry(directory) as registry:
+        yield ServedView(directory, registry), registry
+
+
+def test_a_new_generation_is_exchanged_while_the_old_one_still_answers(two):
+    with served_from(two) as (served, _):
+        assert served.refresh()
+        old = served.get()
+        two.set_current(Current(2))
+        assert served.refresh()
+        assert (number_of(served), served.error()) == (2, "")
+    assert (old.generation.manifest.number, served.get().generation.manifest.number) == (1, 2)
+    count = old.first_added
+    assert count == served.get().first_added - 1
+    assert "added" not in {old.entry(number).entry_id for number in range(count)}
+
+
+def test_a_change_makes_a_new_view_and_leaves_the_old_one_as_it_was(two, sample):
+    key = sample.entries[NARROW][0].key
+    with served_from(two) as (served, registry):
+        assert served.refresh()
+        before = served.get()
+        assert served.refresh()
+        assert served.get() is before, "nothing changed"
+        sequence = registry.apply(NARROW, [Withdraw(key)], AUTHOR).sequence
+        assert served.refresh()
+        after = served.get()
+    assert (after.sequence, len(after.delta.tombstones), len(before.delta.tombstones)) == (sequence, 1, 0)
+    assert after.generation is before.generation
+
+
+def test_pinning_what_is_served_already_undoes_the_delta_and_unpinning_brings_it_back(two):
+    with served_from(two) as (served, _):
+        served.refresh()
+        sequences = [served.get().sequence]
+        for current in (Current(1, pinned=True), Current(1)):
+            two.set_current(current)
+            assert served.refresh()
+            sequences.append(served.get().sequence)
+            assert len(served.get().delta.entries) == (not current.pinned)
+    assert sequences == [sequences[0], sequences[0] - 1, sequences[0]]
 
 
 def test_without_anything_published_there_is_nothing_to_serve(tmp_path):
-    served = ServedGeneration(DataDirectory.create(tmp_path / "data"))
-    assert not served.refresh()
-    assert (served.number(), served.error()) == (0, "")
-    with pytest.raises(NotPublished):
-        served.get()
+    with served_from(DataDirectory.create(tmp_path / "data")) as (served, _):
+        assert not served.refresh()
+        assert served.error() == ""
+        with pytest.raises(NotPublished):
+            served.get()
 
 
-def test_a_refused_generation_is_told_every_time_that_it_is_current(damaged):
-    served = ServedGeneration(damaged)
-    assert served.refresh()
-    for _ in range(2):
-        damaged.set_current(2)
+def test_a_refused_generation_is_told_every_time_that_it_is_current_and_changes_are_followed(damaged):
+    with served_from(damaged) as (served, registry):
         assert served.refresh()
-        assert (served.number(), "is damaged" in served.error()) == (1, True)
-        damaged.set_current(1)
-        assert served.refresh()
-        assert (served.number(), served.error()) == (1, "")
+        for _ in range(2):
+            damaged.set_current(Current(2))
+            change = registry.update_bank(EMPTY, {"phash64": 3}, author=AUTHOR)
+            assert served.refresh()
+            assert (number_of(served), "is damaged" in served.error()) == (1, True)
+            assert change in served.get().banks
+            damaged.set_current(Current(1))
+            registry.update_bank(EMPTY, {"phash64": 4}, author=AUTHOR)
+            assert served.refresh()
+            assert (number_of(served), served.error()) == (1, "")
+            assert change not in served.get().banks
 
 
 @pytest.mark.parametrize("missing", ["data.mdb", "MANIFEST.json", ""])
@@ -78,40 +129,44 @@ def test_a_generation_with_something_missing_is_refused(damaged, missing):
     path = damaged.generation_path(2) / missing
     path.rename(damaged.path / "elsewhere")
     damaged.path.joinpath("CURRENT").write_text("000002\n")
-    served = ServedGeneration(damaged)
-    assert not served.refresh()
-    assert "is missing" in served.error()
+    with served_from(damaged) as (served, _):
+        assert not served.refresh()
+        assert "is missing" in served.error()
 
 
 def test_an_unreadable_current_is_told_and_tried_again(data):
     directory = DataDirectory(data)
-    served = ServedGeneration(directory)
     current = data / "CURRENT"
-    current.write_text("garbage")
-    assert not served.refresh()
-    with pytest.raises(CorruptData, match="CURRENT does not hold"):
-        served.get()
-    current.unlink()
-    current.mkdir()
-    assert not served.refresh()
-    with pytest.raises(StorageFailed, match="cannot be read"):
-        served.get()
-    current.rmdir()
-    directory.set_current(1)
-    assert served.refresh()
-    assert (served.number(), served.error()) == (1, "")
+    with served_from(directory) as (served, _):
+        current.write_text("garbage")
+        assert not served.refresh()
+        with pytest.raises(CorruptData, match="CURRENT does not hold"):
+            served.get()
+        current.unlink()
+        current.mkdir()
+        assert not served.refresh()
+        with pytest.raises(StorageFailed, match="cannot be read"):
+            served.get()
+        current.rmdir()
+        directory.set_current(Current(1))
+        assert served.refresh()
+        assert (number_of(served), served.error()) == (1, "")
 
 
-def test_following_ends_when_told(data):
-    served, stop = ServedGeneration(DataDirectory(data)), threading.Event()
-    follower = threading.Thread(target=served.follow, args=(stop, 0.01))
-    follower.start()
-    eventually(lambda: served.number() == 1)
-    publish_another(data)
-    eventually(lambda: served.number() == 2)
-    stop.set()
-    follower.join(10)
-    assert not follower.is_alive()
+def test_following_goes_on_after_an_unforeseen_error_and_ends_when_told(two, caplog, monkeypatch):
+    with served_from(two) as (served, _):
+        served.refresh()
+        stop = threading.Event()
+        follower = threading.Thread(target=served.follow, args=(stop, 0.01))
+        with monkeypatch.context() as patched:
+            patched.setattr(two, "current", lambda: 1 // 0)
+            follower.start()
+            eventually(lambda: "ZeroDivisionError" in caplog.text)
+        two.set_current(Current(2))
+        eventually(lambda: number_of(served) == 2)
+        stop.set()
+        follower.join(10)
+        assert not follower.is_alive()
 
 
 def test_a_server_refuses_a_damaged_generation_and_keeps_the_old_one(serve, damaged, sample):
@@ -119,14 +174,14 @@ def test_a_server_refuses_a_damaged_generation_and_keeps_the_old_one(serve, dama
     running = serve(damaged.path)
     with connected(running.address) as stubs:
         before = list(stubs.lookup(hash_type=1, hashes=value).matches)
-        damaged.set_current(2)
+        damaged.set_current(Current(2))
         worker = eventually(lambda: (worker := stubs.status().worker).reload_error and worker)
         assert worker.generation == 1
         assert "000002/data.mdb is damaged: its checksum does not fit" in worker.reload_error
         assert stubs.health("") == stubs.health(LOOKUP_SERVICE) == "SERVING"
         answer = stubs.lookup(hash_type=1, hashes=value)
         assert (answer.generation, list(answer.matches)) == (1, before)
-        assert running.log().count("still serving generation 1") == 1, "said once, not five times a second"
+        assert running.log().count("a newer generation is not served") == 1, "said once, not ten times a second"
         assert refusal(rollback, stubs, 2).code() == grpc.StatusCode.DATA_LOSS
 
         apply(stubs, EMPTY, upsert("another"))

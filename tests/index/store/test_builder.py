@@ -67,6 +67,20 @@ def test_numbers_grow(path: Path) -> None:
     assert publish(path).number == 4
 
 
+def test_a_pinned_generation_stays_until_it_is_released(path: Path) -> None:
+    for number in (1, 2):
+        change(path, number)
+        publish(path)
+    directory = DataDirectory(path)
+    directory.set_current(Current(1, pinned=True))
+    change(path, 3)
+    with pytest.raises(Pinned, match="generation 1 is pinned by a roll back; release it first"):
+        publish(path)
+    assert (directory.current(), directory.generation_numbers()) == (Current(1, pinned=True), [2, 1])
+    directory.set_current(Current(2))
+    assert publish(path).number == 3
+
+
 def test_a_removal_is_published(path: Path) -> None:
     with Registry(DataDirectory(path)) as registry:
         registry.create_bank(BANK, {}, author=AUTHOR)

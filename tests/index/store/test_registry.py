@@ -227,7 +227,8 @@ def test_a_snapshot_does_not_move(registry: Registry) -> None:
     with registry.snapshot() as snapshot:
         registry.apply("bank", [Remove(A.key), Upsert(B)], AUTHOR)
         registry.create_bank("another", {}, author=AUTHOR)
-        assert (snapshot.sequence, snapshot.banks, list(snapshot.entries("bank"))) == (2, banks, [A])
+        entries = [stored.entry for stored in snapshot.entries("bank")]
+        assert (snapshot.sequence, snapshot.banks, entries) == (2, banks, [A])
     assert registry.sequence() == 5
     assert entries_of(registry, "bank") == [B]
 
