@@ -24,14 +24,19 @@ from .violations import refusal
 def worker_ids(address: str, at_least: int) -> set[int]:
     """Return the process ids that answer on new connections, once there are so many."""
     found: set[int] = set()
+    errors: list[grpc.RpcError] = []
 
     def all_seen() -> bool:
-        # A connection that waits for a worker when it is killed is reset.
-        with connected(address) as stubs, suppress(grpc.RpcError):
-            found.add(stubs.status().worker.process_id)
+        with connected(address) as stubs:
+            try:
+                found.add(stubs.status().worker.process_id)
+            except grpc.RpcError as error:
+                # A connection that waits for a worker when it is killed is reset.
+                assert error.code() == grpc.StatusCode.UNAVAILABLE
+                errors.append(error)
         return len(found) >= at_least
 
-    eventually(all_seen, every_s=0)
+    eventually(all_seen, every_s=0, seen=(found, errors))
     return found
 
 
@@ -49,7 +54,7 @@ class Calls:
     def going_on(self) -> Iterator[None]:
         self._thread.start()
         try:
-            eventually(lambda: len(self.done) > 5)
+            eventually(lambda: len(self.done) > 5, seen=self.done)
             yield
         finally:
             self._stop.set()
