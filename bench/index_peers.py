@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from bench import lists, peers
 from bench.measure import rounds_us, save, seconds
 from bench.natural_lists import natural
+
 from nearhash_index import Index, brute_force
 from nearhash_index.codes import Codes
 
@@ -146,7 +146,8 @@ def _missed(truth: peers.Peer, peer: peers.Peer, queries: Codes, radius: int) ->
     missed = 0
     answers = (one.rows(one.search(checked, radius), len(checked)) for one in (truth, peer))
     for expected, found in zip(*answers, strict=True):
-        assert set(found) <= set(expected)
+        if not set(found) <= set(expected):
+            raise RuntimeError(f"{set(found) - set(expected)} lie beyond the radius")
         missed += len(set(expected) - set(found))
     return missed
 

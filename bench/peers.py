@@ -1,6 +1,6 @@
 """The libraries to compare with, behind one small interface.
 
-A peer is built from codes. What it answers is as it comes, to be timed, and is read by `rows`. All are given one thread.
+A peer is built from codes. What it answers is as it comes, to be timed, and `rows` reads it. All have one thread.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Peer(Protocol):
 
 
 class NearHash:
-    """This project."""
+    """The index of this project."""
 
     def __init__(self, codes: Codes, radius: int) -> None:
         self.index = Index.build(codes, radius=radius)
@@ -97,7 +97,8 @@ class ThreatExchange:
         self._index = PDQIndex((code.tobytes().hex(), row) for row, code in enumerate(codes))
 
     def search(self, queries: Codes, radius: int) -> Any:  # noqa: D102
-        assert radius == PDQIndex.get_match_threshold()
+        if radius != PDQIndex.get_match_threshold():
+            raise ValueError(f"radius {radius}; PDQIndex has a radius of {PDQIndex.get_match_threshold()} alone")
         return [self._index.query(query.tobytes().hex()) for query in queries]
 
     def rows(self, answer: Any, queries: int) -> Rows:  # noqa: ARG002, D102

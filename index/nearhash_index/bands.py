@@ -30,7 +30,7 @@ def equal_bands(words: int, per_word: int, bits: int) -> list[Band]:
 
 @cache
 def masks_within(bits: int, most: int, least: int = 0) -> NDArray[np.uint32]:
-    """Return all masks of `least` to `most` set bits among `bits`, ascending: neighbours lie near each other in a table."""
+    """Return all masks of `least` to `most` set bits among `bits`, ascending: so do the buckets lie in a table."""
     masks = [
         sum(1 << position for position in flipped)
         for flips in range(least, most + 1)
