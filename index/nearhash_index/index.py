@@ -186,14 +186,17 @@ class Index:
         self.search(queries, _RADIUS_PER_WORD * self.words if radius is None else radius)
 
     def _probe(self, plan: Plan, queries: Codes, radius: int, threads: int) -> Hits:
-        parts = np.array_split(queries, max(1, min(threads, len(queries))))
+        parts = np.array_split(queries, min(threads, len(queries))) if min(threads, len(queries)) > 1 else [queries]
         answers = _on_threads(lambda part: tables.search(self._tables, self._planes, plan, part, radius), parts)
-        firsts = np.cumsum([0, *map(len, parts)])
-        found = [hits._replace(query=hits.query + first) for (hits, _), first in zip(answers, firsts, strict=False)]
-        refused = np.flatnonzero(np.concatenate([refused for _, refused in answers]))
-        if len(refused):
-            hits = self._scan(tables.read_only(queries[refused]), radius, threads)
-            found.append(hits._replace(query=refused[hits.query]))
+        found, left, first = [], [], 0
+        for part, (hits, refused) in zip(parts, answers, strict=True):
+            found.append(hits._replace(query=hits.query + first))
+            left.append(np.flatnonzero(refused) + first)
+            first += len(part)
+        rest = np.concatenate(left)
+        if len(rest):
+            hits = self._scan(tables.read_only(queries[rest]), radius, threads)
+            found.append(hits._replace(query=rest[hits.query]))
         return _joined(found)
 
     def _scan(self, queries: Codes, radius: int, threads: int) -> Hits:
