@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check test test-long demo serve bench proto format clean
+.PHONY: help setup check test test-long demo serve bench bench-index proto format clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -49,6 +49,20 @@ data/CURRENT: | $(READY)
 	$(BIN)/nearhash bank create photographs --data data
 	$(BIN)/nearhash import photographs $(VENV)/photographs.csv --data data
 	$(BIN)/nearhash publish --data data
+
+# What the benchmarks compare with is installed for them alone.
+PEERS := $(VENV)/.peers
+$(PEERS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group peers
+	@touch $@
+
+bench: $(PEERS) ## the brute-force kernel beside FAISS
+	$(BIN)/pytest bench --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-group-by=param:words,param:batch
+
+bench-index: $(PEERS) ## the index beside its peers, and how it grows: about half an hour
+	$(BIN)/python -m bench.index_peers
+	$(BIN)/python -m bench.index_scaling
+	$(BIN)/python -m bench.index_report
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .venv-proto data dist

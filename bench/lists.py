@@ -13,8 +13,9 @@ def uniform(rng: np.random.Generator, n: int, words: int) -> Codes:
 
 
 def adversarial(rng: np.random.Generator, n: int, words: int) -> Codes:
-    """Return codes that differ in a quarter of their bits only, so that all share the values of most bands."""
-    return uniform(rng, n, words) & np.uint64(0x003F_003F_003F_003F)
+    """Return codes of which each 16 bits have one of 40 values only, so that they crowd in few buckets of a table."""
+    values = rng.integers(0, 2**16, (words * 4, 40), dtype=np.uint16)
+    return np.stack([rng.choice(column, n) for column in values], axis=1).view(np.uint64)
 
 
 def flipped(rng: np.random.Generator, codes: Codes, flips: int) -> Codes:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from skimage import data
 
 SIDE = 128
-WORDS = "the quick brown fox jumps over a lazy dog and runs away from all of them before night falls".split()
+WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "and", "runs", "away", "from", "them"]
 
 
 def image(rng: np.random.Generator) -> Image.Image:

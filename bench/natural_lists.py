@@ -7,9 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 import imagehash
 import numpy as np
 import pdqhash
-
 from bench.measure import RESULTS
 from bench.natural_images import image
+
 from nearhash_index.codes import Codes
 
 IMAGES = 20_000

@@ -1,11 +1,11 @@
 """The libraries to compare with, behind one small interface.
 
-A peer is built from codes, and answers queries with the rows found for each. All are given one thread.
+A peer is built from codes. What it answers is as it comes, to be timed, and `rows` reads it. All have one thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import faiss
@@ -15,7 +15,7 @@ from threatexchange.signal_type.pdq.pdq_index import PDQIndex
 from usearch.index import MetricKind
 from usearch.index import search as usearch_search
 
-from nearhash_index import Index, reference
+from nearhash_index import Index, Matches, reference
 from nearhash_index.codes import Codes
 
 Rows = Sequence[Sequence[int]]
@@ -24,34 +24,34 @@ Rows = Sequence[Sequence[int]]
 class Peer(Protocol):
     """Codes, searched for all within a radius."""
 
-    def search(self, queries: Codes, radius: int) -> Rows:
-        """Return the rows within the radius (inclusive) of each query."""
+    def search(self, queries: Codes, radius: int) -> Any:
+        """Find what lies within the radius (inclusive) of each query."""
 
-
-def _by_query(query: Any, row: Any, queries: int) -> Rows:
-    return np.split(row, np.searchsorted(query, np.arange(1, queries)))
+    def rows(self, answer: Any, queries: int) -> Rows:
+        """Return the rows found for each query."""
 
 
 class NearHash:
-    """This project."""
+    """The index of this project."""
 
     def __init__(self, codes: Codes, radius: int) -> None:
         self.index = Index.build(codes, radius=radius)
 
-    def search(self, queries: Codes, radius: int) -> Rows:  # noqa: D102
-        found = self.index.search(queries, radius)
-        return _by_query(found.query, found.row, len(queries))
+    def search(self, queries: Codes, radius: int) -> Matches:  # noqa: D102
+        return self.index.search(queries, radius)
+
+    def rows(self, answer: Matches, queries: int) -> Rows:  # noqa: D102
+        return np.split(answer.row, np.searchsorted(answer.query, np.arange(1, queries)))
 
 
-class NumPy:
+class NumPy(NearHash):
     """XOR and bitwise_count over all codes."""
 
     def __init__(self, codes: Codes) -> None:
         self._codes = codes
 
-    def search(self, queries: Codes, radius: int) -> Rows:  # noqa: D102
-        found = reference.search(self._codes, queries, radius)
-        return _by_query(found.query, found.row, len(queries))
+    def search(self, queries: Codes, radius: int) -> Matches:  # noqa: D102
+        return reference.search(self._codes, queries, radius)
 
 
 class Faiss:
@@ -62,8 +62,11 @@ class Faiss:
         self._index = index
         self._index.add(codes.view(np.uint8))
 
-    def search(self, queries: Codes, radius: int) -> Rows:  # noqa: D102
-        limits, _, rows = self._index.range_search(queries.view(np.uint8), radius + 1)
+    def search(self, queries: Codes, radius: int) -> Any:  # noqa: D102
+        return self._index.range_search(queries.view(np.uint8), radius + 1)
+
+    def rows(self, answer: Any, queries: int) -> Rows:  # noqa: ARG002, D102
+        limits, _, rows = answer
         return np.split(rows, limits[1:-1].astype(np.int64))
 
 
@@ -93,9 +96,13 @@ class ThreatExchange:
         faiss.omp_set_num_threads(1)
         self._index = PDQIndex((code.tobytes().hex(), row) for row, code in enumerate(codes))
 
-    def search(self, queries: Codes, radius: int) -> Rows:  # noqa: D102
-        assert radius == PDQIndex.get_match_threshold()
-        return [[match.metadata for match in self._index.query(query.tobytes().hex())] for query in queries]
+    def search(self, queries: Codes, radius: int) -> Any:  # noqa: D102
+        if radius != PDQIndex.get_match_threshold():
+            raise ValueError(f"radius {radius}; PDQIndex has a radius of {PDQIndex.get_match_threshold()} alone")
+        return [self._index.query(query.tobytes().hex()) for query in queries]
+
+    def rows(self, answer: Any, queries: int) -> Rows:  # noqa: ARG002, D102
+        return [[match.metadata for match in found] for found in answer]
 
 
 class Usearch:
@@ -104,19 +111,24 @@ class Usearch:
     def __init__(self, codes: Codes) -> None:
         self._codes = codes.view(np.uint8)
 
-    def search(self, queries: Codes, radius: int) -> Rows:  # noqa: D102
-        found = usearch_search(
-            self._codes, queries.view(np.uint8), 10, MetricKind.Hamming, exact=True, threads=1
-        )
-        return [keys[distances <= radius] for keys, distances in zip(found.keys, found.distances, strict=True)]
+    def search(self, queries: Codes, radius: int) -> Any:  # noqa: D102
+        found = usearch_search(self._codes, queries.view(np.uint8), 10, MetricKind.Hamming, exact=True, threads=1)
+        return found.keys, found.distances <= radius
+
+    def rows(self, answer: Any, queries: int) -> Rows:  # noqa: ARG002, D102
+        return [keys[near] for keys, near in zip(*answer, strict=True)]
 
 
 class HexHamming:
-    """A comparison of byte strings which returns all within the radius."""
+    """A comparison of byte strings, which returns all within the radius."""
 
     def __init__(self, codes: Codes) -> None:
         self._bytes = codes.tobytes()
 
-    def search(self, queries: Codes, radius: int) -> Rows:  # noqa: D102
-        find: Callable[..., Any] = hexhamming.check_bytes_arrays_all_within_dist
-        return [[row for _, row in find(self._bytes, query.tobytes(), radius)] for query in queries]
+    def search(self, queries: Codes, radius: int) -> Any:  # noqa: D102
+        return [
+            hexhamming.check_bytes_arrays_all_within_dist(self._bytes, query.tobytes(), radius) for query in queries
+        ]
+
+    def rows(self, answer: Any, queries: int) -> Rows:  # noqa: ARG002, D102
+        return [[row for _, row in found] for found in answer]

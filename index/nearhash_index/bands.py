@@ -29,11 +29,11 @@ def equal_bands(words: int, per_word: int, bits: int) -> list[Band]:
 
 
 @cache
-def masks_within(bits: int, threshold: int) -> NDArray[np.uint32]:
-    """Return all masks of at most `threshold` set bits among `bits`, those of fewer bits first; none below 0."""
+def masks_within(bits: int, most: int, least: int = 0) -> NDArray[np.uint32]:
+    """Return all masks of `least` to `most` set bits among `bits`, ascending: so do the buckets lie in a table."""
     masks = [
         sum(1 << position for position in flipped)
-        for flips in range(threshold + 1)
+        for flips in range(least, most + 1)
         for flipped in combinations(range(bits), flips)
     ]
-    return np.array(masks, dtype=np.uint32)
+    return np.sort(np.array(masks, dtype=np.uint32))

@@ -19,6 +19,8 @@ _SIZES_BYTES = (1 << 20, 1 << 24, 1 << 27)
 """Within the second-level cache, within the last, beyond all."""
 _READS = 1 << 13
 _FEW_LINES, _MANY_LINES = 2, 10
+_UNFORESEEN_NS = 0.08
+"""Per entry, for where the processor expects another bucket to end; here all are of one size."""
 _SCANNED_CODES, _SCANNING_QUERIES = 1 << 17, 4
 
 
@@ -37,7 +39,7 @@ def _table_costs(size_bytes: int) -> Costs:
     slots = iter(lines * np.uint64(LINE))
     few = _best_ns(lambda: table_kernels.read_lines(entries, next(slots), _FEW_LINES)) / _READS
     many = _best_ns(lambda: table_kernels.read_lines(entries, next(slots), _MANY_LINES)) / _READS
-    entry_ns = max((many - few) / (_MANY_LINES - _FEW_LINES), few / 20) / LINE
+    entry_ns = max(0, many - few) / (_MANY_LINES - _FEW_LINES) / LINE + _UNFORESEEN_NS
     # Before a bucket, its borders are read, most often from a cache. A candidate takes its rest, and few take more.
     return Costs(probe_ns=few + 3, entry_ns=entry_ns, candidate_ns=few + 5)
 

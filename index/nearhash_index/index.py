@@ -30,8 +30,8 @@ R = TypeVar("R")
 _MOST_CODES = 2**32 - 1
 """Ids and offsets have 32 bits."""
 _RADIUS_PER_WORD = 8
-_FEWEST_CODES_PER_THREAD = 1 << 18
-"""Below, starting a thread takes longer than comparing the codes."""
+_LEAST_NS_PER_THREAD = 200_000
+"""To start a thread takes about as long."""
 
 
 class Index:
@@ -138,7 +138,7 @@ class Index:
         radius : int
             Inclusive, in bits; 0 to 64 * words.
         threads : int
-            The most to use. The answer does not depend on it.
+            The most to use: queries are shared out, or codes if brute force answers. The result does not depend on it.
 
         Returns
         -------
@@ -186,19 +186,24 @@ class Index:
         self.search(queries, _RADIUS_PER_WORD * self.words if radius is None else radius)
 
     def _probe(self, plan: Plan, queries: Codes, radius: int, threads: int) -> Hits:
-        parts = np.array_split(queries, max(1, min(threads, len(queries))))
+        useful = min(_useful_threads(threads, len(queries) * plan.cost_ns), len(queries))
+        parts = np.array_split(queries, useful) if useful > 1 else [queries]
         answers = _on_threads(lambda part: tables.search(self._tables, self._planes, plan, part, radius), parts)
-        firsts = np.cumsum([0, *map(len, parts)])
-        found = [hits._replace(query=hits.query + first) for (hits, _), first in zip(answers, firsts, strict=False)]
-        refused = np.flatnonzero(np.concatenate([refused for _, refused in answers]))
-        if len(refused):
-            hits = self._scan(tables.read_only(queries[refused]), radius, threads)
-            found.append(hits._replace(query=refused[hits.query]))
+        found, left, first = [], [], 0
+        for part, (hits, refused) in zip(parts, answers, strict=True):
+            found.append(hits._replace(query=hits.query + first))
+            left.append(np.flatnonzero(refused) + first)
+            first += len(part)
+        rest = np.concatenate(left)
+        if len(rest):
+            hits = self._scan(tables.read_only(queries[rest]), radius, threads)
+            found.append(hits._replace(query=rest[hits.query]))
         return _joined(found)
 
     def _scan(self, queries: Codes, radius: int, threads: int) -> Hits:
         n = self._planes.shape[1]
-        borders = np.linspace(0, n, max(1, min(threads, n // _FEWEST_CODES_PER_THREAD)) + 1, dtype=np.int64)
+        useful = _useful_threads(threads, len(queries) * self._brute_force_ns(radius))
+        borders = np.linspace(0, n, useful + 1, dtype=np.int64)
         parts = list(pairwise(borders))
         answers = _on_threads(lambda part: brute_force.scan(self._planes[:, slice(*part)], queries, radius), parts)
         return _joined([hits._replace(code=hits.code + first) for hits, (first, _) in zip(answers, parts, strict=True)])
@@ -216,6 +221,10 @@ class Index:
 
     def _brute_force_ns(self, radius: int) -> float:
         return int(self._planes.shape[1]) * calibration.brute_force_ns(self.words, radius)
+
+
+def _useful_threads(threads: int, work_ns: float) -> int:
+    return max(1, min(threads, int(work_ns / _LEAST_NS_PER_THREAD)))
 
 
 def _on_threads(answer: Callable[[T], R], parts: Sequence[T]) -> list[R]:

@@ -31,7 +31,7 @@ def choose_bands(n: int, words: int, radius: int, costs: Costs, brute_force_ns: 
 
     options = [
         bands
-        for bands in _options(words, radius)
+        for bands in _options(n, words, radius)
         if bytes_per_code(bands, n, words) <= _BYTES_PER_CODE_AND_WORD * words
     ]
     best = min(options, key=cost, default=[])
@@ -44,13 +44,15 @@ def bytes_per_code(bands: list[Band], n: int, words: int) -> float:
     return len(bands) * 10 + offsets_bytes / max(1, n) + words * 8 + 8
 
 
-def _options(words: int, radius: int) -> Iterator[list[Band]]:
+def _options(n: int, words: int, radius: int) -> Iterator[list[Band]]:
+    # More values than codes help nobody.
+    widest = min(n.bit_length(), _WIDEST_BAND)
     if radius == 0:
         # A single table finds equal codes.
-        yield from (equal_bands(1, 1, bits) for bits in range(8, _WIDEST_BAND + 1))
+        yield from (equal_bands(1, 1, bits) for bits in range(8, widest + 1))
         return
     for per_word in range(1, 9):
-        yield from (equal_bands(words, per_word, bits) for bits in range(8, min(64 // per_word, _WIDEST_BAND) + 1))
+        yield from (equal_bands(words, per_word, bits) for bits in range(8, min(64 // per_word, widest) + 1))
 
 
 def _cost_ns(bands: list[Band], n: int, radius: int, costs: Costs) -> float:

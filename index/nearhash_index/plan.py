@@ -162,10 +162,15 @@ def plan_with(
     lowered = int(np.argmax(saved))
     halves = [work(t, k) for t, k in enumerate(thresholds)]
     halves += [work(t, k - (t == lowered)) for t, k in enumerate(thresholds)]
-    masks = [masks_within(band.bits, threshold) for band, threshold in zip(bands, thresholds, strict=True)]
-    starts = np.cumsum([0, *map(len, masks)], dtype=np.int64)
-    both_stops = starts[1:].copy()
-    both_stops[lowered] = starts[lowered] + len(masks_within(bands[lowered].bits, thresholds[lowered] - 1))
+    # Masks at which both parities are of interest, then those at which one is.
+    last = [k if t == lowered else -1 for t, k in enumerate(thresholds)]
+    both = [
+        masks_within(band.bits, k - (t == lowered)) for t, (band, k) in enumerate(zip(bands, thresholds, strict=True))
+    ]
+    one = [masks_within(band.bits, k, max(k, 0)) for band, k in zip(bands, last, strict=True)]
+    masks = [part for parts in zip(both, one, strict=True) for part in parts]
+    borders = np.cumsum([0, *map(len, masks)], dtype=np.int64)
+    starts, both_stops = borders[::2].copy(), borders[1::2].copy()
     probes = Probes(np.concatenate(masks), starts, both_stops, np.array(thresholds), word_radii, lowered)
     for array in probes[:5]:
         array.flags.writeable = False

@@ -95,7 +95,7 @@ def build(planes: Planes, bands: Sequence[Band], threads: int = 1) -> Tables:
     rests = np.zeros((len(bands), n), dtype=np.uint16)
     ids = np.zeros((len(bands), n), dtype=np.uint32)
     tables = Tables.over(bands, offsets, entries, rests, ids)
-    plane_list = tuple(planes)
+    plane_list = tuple(read_only(planes))
 
     def fill(t: int) -> None:
         part = offsets[int(tables.first_bucket[t]) :][: (2 << bands[t].bits) + 1]

@@ -2,12 +2,17 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from .calls import create
 from .running import Running, Stubs, connected, serving
 from .sample import Sample, make_sample, write_sample
+
+
+_numbers = count()
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +61,16 @@ def serve(tmp_path) -> Iterator[Callable[..., Running]]:
     yield start
     for context in reversed(contexts):
         context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def bank(stubs) -> str:
+    """A bank of this test's own."""
+    return create(stubs, f"bank-{next(_numbers)}").name
+
+
+@pytest.fixture
+def own_stubs(tmp_path, data) -> Iterator:
+    """Connect to a server of this test's own."""
+    with serving(tmp_path / "server", data) as running, connected(running.address) as stubs:
+        yield stubs

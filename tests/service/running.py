@@ -27,11 +27,11 @@ CALL_S = 20.0
 T = TypeVar("T")
 
 
-def eventually(what: Callable[[], T], within_s: float = 20.0, every_s: float = 0.02) -> T:
-    """Return the first true result; fail if there is none in time."""
+def eventually(what: Callable[[], T], within_s: float = 20.0, every_s: float = 0.02, seen: object = "") -> T:
+    """Return the first true result; fail if there is none in time, telling what was seen."""
     deadline_s = monotonic() + within_s
     while not (result := what()):
-        assert monotonic() < deadline_s, "it did not come about in time"
+        assert monotonic() < deadline_s, f"it did not come about in time {seen}"
         sleep(every_s)
     return result
 

@@ -14,7 +14,7 @@ from nearhash_service.served_view import ServedView
 
 from .running import connected, eventually
 from .sample import AUTHOR, EMPTY, NARROW
-from .test_bank_service import apply, create, rollback, upsert
+from .calls import apply, create, rollback, upsert
 from .violations import refusal
 
 ADDED = bytes(range(1, 9))

@@ -17,21 +17,27 @@ from nearhash_index.hash_types import HASH_TYPES
 
 from .running import alive, command, connected, descendants, environment, eventually, starting
 from .sample import EMPTY
-from .test_bank_service import apply, upsert
+from .calls import apply, upsert
 from .violations import refusal
 
 
 def worker_ids(address: str, at_least: int) -> set[int]:
     """Return the process ids that answer on new connections, once there are so many."""
     found: set[int] = set()
+    errors: list[grpc.RpcError] = []
 
     def all_seen() -> bool:
-        # A connection that waits for a worker when it is killed is reset.
-        with connected(address) as stubs, suppress(grpc.RpcError):
-            found.add(stubs.status().worker.process_id)
+        with connected(address) as stubs:
+            try:
+                found.add(stubs.status().worker.process_id)
+            except grpc.RpcError as error:
+                # A connection that waits for a worker when it is killed is reset.
+                if error.code() != grpc.StatusCode.UNAVAILABLE:
+                    raise
+                errors.append(error)
         return len(found) >= at_least
 
-    eventually(all_seen, every_s=0)
+    eventually(all_seen, every_s=0, seen=(found, errors))
     return found
 
 
@@ -49,7 +55,7 @@ class Calls:
     def going_on(self) -> Iterator[None]:
         self._thread.start()
         try:
-            eventually(lambda: len(self.done) > 5)
+            eventually(lambda: len(self.done) > 5, seen=self.done)
             yield
         finally:
             self._stop.set()
@@ -107,8 +113,9 @@ def test_a_signal_lets_calls_end_and_leaves_no_process(serve, data, hashes, numb
         assert running.stop(number) == 0
         took_s = monotonic() - signalled_s
     assert [error for of_thread in calls for error in of_thread.errors(begun_before_s=signalled_s)] == []
-    # Calls begun later are answered or find nobody, never anything else.
-    assert {type(error) for of_thread in calls for error in of_thread.errors()} <= {Unavailable}
+    # Calls begun later are answered or find nobody. gRPC cancels one that arrives in the instant of its shutdown.
+    late = [error for of_thread in calls for error in of_thread.errors()]
+    assert [error for error in late if not isinstance(error, Unavailable) and "CANCELLED" not in str(error)] == []
     assert took_s < 10
     assert not [child for child in children if alive(child)]
     assert running.output().endswith("stopped\n")
