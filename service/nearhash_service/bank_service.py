@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 
 import grpc
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc
 from nearhash_index.entries import check_name
-from nearhash_index.errors import InvalidInput, NearHashIndexError, StorageFailed, UnknownName
-from nearhash_index.store import Current, DataDirectory, Generation, Registry, publish
+from nearhash_index.errors import InvalidInput, NearHashIndexError, NotPublished, UnknownName
+from nearhash_index.store import Current, DataDirectory, Generation, Registry
+from nearhash_index.store.diff import publish_diff
 from nearhash_index.store.generation import Manifest
+from nearhash_service.building import publish_in_own_process
 from nearhash_service.messages import (
     audit_message,
     author_of,
@@ -27,8 +21,10 @@ from nearhash_service.messages import (
     generation_message,
     quarantined_message,
     radii_of,
+    worker_message,
 )
 from nearhash_service.served_view import ServedView
+from nearhash_service.worker_board import WorkerBoard
 
 __all__ = ["MAX_CHANGES", "BankService"]
 
@@ -45,7 +41,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         self._directory = directory
         self._registry = registry
         self._served = served
-        self._start_time = datetime.now(UTC)
+        self._board = WorkerBoard(directory.path)
 
     def CreateBank(  # noqa: N802 - gRPC's names, here and below
         self, request: banks_pb2.CreateBankRequest, context: grpc.ServicerContext
@@ -93,8 +89,10 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         self, request: banks_pb2.PublishRequest, context: grpc.ServicerContext
     ) -> banks_pb2.PublishResponse:
         """Build a generation in a process of its own, and make it current."""
-        del request, context
-        manifest = _in_own_process(publish, self._directory.path)
+        del context
+        if request.dry_run:
+            return banks_pb2.PublishResponse(diffs=self._diffs())
+        manifest = publish_in_own_process(self._directory.path)
         return banks_pb2.PublishResponse(generation=generation_message(manifest, self._current()))
 
     def ListGenerations(  # noqa: N802
@@ -158,16 +156,19 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         manifest = self._manifest(current.number) if current else None
         if manifest:
             response.current.CopyFrom(generation_message(manifest, current))
-        worker = response.worker
-        worker.process_id = os.getpid()
-        worker.start_time.FromDatetime(self._start_time)
-        worker.reload_error = self._served.error()
-        with suppress(NearHashIndexError):
-            view = self._served.get()
-            worker.generation = view.generation.manifest.number
-            worker.sequence = view.sequence
-            worker.delta_entry_count = len(view.delta.entries)
+        response.worker.CopyFrom(worker_message(self._served.note()))
+        response.workers.extend(map(worker_message, self._board.notes()))
+        response.disk_size_bytes = self._directory.size_bytes()
         return response
+
+    def _diffs(self) -> list[banks_pb2.BankDiff]:
+        try:
+            generation = Generation.open(self._directory.generation_path(self._directory.current().number))
+        except NotPublished:
+            generation = None
+        with self._registry.snapshot() as snapshot:
+            diffs = publish_diff(snapshot, generation)
+        return [banks_pb2.BankDiff(bank=bank, **counts) for bank, counts in sorted(diffs.items())]
 
     def _choose(self, current: Current) -> banks_pb2.Generation:
         """Make a generation current. Verified here too, so that a damaged one is refused to the operator already."""
@@ -200,12 +201,3 @@ def _checked_limit(limit: int) -> int:
     if limit > _MAX_LIMIT:
         raise InvalidInput("limit", f"{limit} is too many; use 0 to {_MAX_LIMIT}")
     return limit or _DEFAULT_LIMIT
-
-
-def _in_own_process(build: Callable[[Path], Manifest], path: Path) -> Manifest:
-    """Run a build where it can neither slow calls nor, if it is killed, take them along. Errors come back as raised."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(build, path).result()
-        except BrokenProcessPool:
-            raise StorageFailed("the build was killed; the old generation stays published") from None

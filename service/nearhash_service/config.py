@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearhash_index.errors import InvalidInput
+from nearhash_service.building import PublishPolicy
 
 __all__ = ["ServerConfig", "TLSFiles", "parse_address"]
 
@@ -64,6 +65,8 @@ class ServerConfig:
         Without it only loopback addresses are served, unless `allow_plaintext`.
     allow_plaintext : bool
         Serve any address in plain text: whoever is on the way can read hashes and change banks.
+    auto_publish : PublishPolicy, optional
+        When to publish unasked; without it, never.
     reload_interval_s : float
         How often a worker looks for changes.
     drain_delay_s : float
@@ -83,6 +86,7 @@ class ServerConfig:
     workers: int = 1
     tls: TLSFiles | None = None
     allow_plaintext: bool = False
+    auto_publish: PublishPolicy | None = field(default_factory=PublishPolicy)
     reload_interval_s: float = 0.1
     drain_delay_s: float = 0.3
     drain_grace_s: float = 10.0

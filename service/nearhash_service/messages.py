@@ -27,6 +27,7 @@ from nearhash_index.store.changes import (
 )
 from nearhash_index.store.generation import Manifest
 from nearhash_index.store.records import StoredEntry
+from nearhash_service.worker_board import WorkerNote
 
 __all__ = [
     "audit_message",
@@ -40,6 +41,7 @@ __all__ = [
     "quarantined_message",
     "radii_messages",
     "radii_of",
+    "worker_message",
 ]
 
 _TYPES = {hash_type.number: hash_type for hash_type in HASH_TYPES.values()}
@@ -184,6 +186,19 @@ def generation_message(manifest: Manifest, current: Current | None) -> banks_pb2
         pinned=current == Current(manifest.number, pinned=True),
     )
     message.create_time.FromDatetime(manifest.create_time)
+    return message
+
+
+def worker_message(note: WorkerNote) -> banks_pb2.WorkerStatus:
+    """Return the message for what a worker tells."""
+    message = banks_pb2.WorkerStatus(
+        process_id=note.process_id,
+        generation=note.generation,
+        sequence=note.sequence,
+        delta_entry_count=note.delta_entry_count,
+        reload_error=note.reload_error,
+    )
+    message.start_time.FromMilliseconds(int(note.start_time_s * 1000))
     return message
 
 

@@ -8,7 +8,7 @@ with its last call.
 from __future__ import annotations
 
 import logging
-import threading
+import os
 import time
 
 import numpy as np
@@ -18,6 +18,7 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
 from nearhash_index.store.delta import DeltaFollower
 from nearhash_index.view import View
+from nearhash_service.worker_board import WorkerNote
 
 __all__ = ["ServedView"]
 
@@ -30,6 +31,7 @@ class ServedView:
     def __init__(self, directory: DataDirectory, registry: Registry) -> None:
         self._directory = directory
         self._registry = registry
+        self._start_time_s = time.time()
         self._view: View | None = None
         self._follower: DeltaFollower | None = None
         self._served: Current | None = None
@@ -53,6 +55,18 @@ class ServedView:
     def error(self) -> str:
         """Return why a newer generation is not served; empty if none was refused."""
         return "" if self._error is None else str(self._error)
+
+    def note(self) -> WorkerNote:
+        """Return what this process serves."""
+        note = WorkerNote(os.getpid(), self._start_time_s, reload_error=self.error())
+        view = self._view
+        if view is None:
+            return note
+        return note._replace(
+            generation=view.generation.manifest.number,
+            sequence=view.sequence,
+            delta_entry_count=len(view.delta.entries),
+        )
 
     def refresh(self) -> bool:
         """Serve what CURRENT names, verified and warmed, and the changes since. To be called by one thread.
@@ -81,14 +95,6 @@ class ServedView:
             self._report(StorageFailed(f"the generation cannot be read: {error}"))
         self._follow_changes()
         return self._view is not None
-
-    def follow(self, stop: threading.Event, interval_s: float) -> None:
-        """Refresh until told to stop."""
-        while not stop.wait(interval_s):
-            try:
-                self.refresh()
-            except Exception:  # noqa: BLE001 - the thread must go on: without it the worker would never change again
-                _log.exception("The reload failed for a reason that nobody foresaw")
 
     def _exchange(self, current: Current) -> None:
         started_s = time.perf_counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from nearhash_service.bank_service import BankService
 from nearhash_service.lookup_service import LookupService
 from nearhash_service.served_view import ServedView
 from nearhash_service.status import ErrorInterceptor
+from nearhash_service.worker_board import WorkerBoard, WorkerNote
 
 __all__ = ["Server"]
 
@@ -41,6 +44,8 @@ _OPTIONS = [
     ("grpc.max_connection_age_grace_ms", 60_000),
 ]
 
+_log = logging.getLogger(__name__)
+
 
 class Server:
     """Serves one data directory at one address, in this process.
@@ -54,6 +59,8 @@ class Server:
         Without them, plain text.
     reload_interval_s : float
         How often it looks for changes.
+    board : WorkerBoard, optional
+        Where to tell what is served.
 
     Attributes
     ----------
@@ -67,10 +74,14 @@ class Server:
         *,
         credentials: grpc.ServerCredentials | None = None,
         reload_interval_s: float = 0.1,
+        board: WorkerBoard | None = None,
     ) -> None:
         self.registry = Registry(directory)
         self._served = ServedView(directory, self.registry)
         self._reload_interval_s = reload_interval_s
+        self._board = board
+        self._posted: WorkerNote | None = None
+        self._loaded: bool | None = None
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
             ThreadPoolExecutor(_THREADS, thread_name_prefix="call"), interceptors=[ErrorInterceptor()], options=_OPTIONS
@@ -91,7 +102,7 @@ class Server:
     def start(self) -> None:
         """Load what is published, then take calls. Without anything published, lookups are NOT_SERVING until it is."""
         self._set_health(_BANKS, serving=True)
-        self._announce(loaded=self._served.refresh())
+        self._refresh()
         self._grpc.start()
         self._follower.start()
 
@@ -103,6 +114,8 @@ class Server:
         self._grpc.stop(grace_s).wait()
         if self._follower.ident is not None:
             self._follower.join()
+        if self._board is not None:
+            self._board.remove(os.getpid())
         self.registry.close()
 
     def __enter__(self) -> Self:
@@ -113,15 +126,23 @@ class Server:
         self.drain(delay_s=0, grace_s=1)
 
     def _follow(self) -> None:
-        loaded = self._served.refresh()
-        while not loaded and not self._stopping.wait(self._reload_interval_s):
-            loaded = self._served.refresh()
-            self._announce(loaded=loaded)
-        self._served.follow(self._stopping, self._reload_interval_s)
+        """Follow changes until the end."""
+        while not self._stopping.wait(self._reload_interval_s):
+            try:
+                self._refresh()
+            except Exception:  # noqa: BLE001 - it must go on: without it the worker would never change again
+                _log.exception("The reload failed for a reason that nobody foresaw")
 
-    def _announce(self, *, loaded: bool) -> None:
-        self._set_health(_LOOKUP, serving=loaded)
-        self._set_health("", serving=loaded)
+    def _refresh(self) -> None:
+        loaded = self._served.refresh()
+        if loaded != self._loaded:
+            self._set_health(_LOOKUP, serving=loaded)
+            self._set_health("", serving=loaded)
+            self._loaded = loaded
+        note = self._served.note()
+        if self._board is not None and note != self._posted:
+            self._board.post(note)
+            self._posted = note
 
     def _set_health(self, service: str, *, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from time import monotonic
 
 from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory, Registry
+from nearhash_service.building import AutoPublish
 from nearhash_service.config import ServerConfig
 from nearhash_service.received_signals import receive_signals
 from nearhash_service.worker import run_worker
@@ -51,7 +53,8 @@ def serve(config: ServerConfig, on_ready: Callable[[str, int], None]) -> None:
     NotADataDirectory, WrongVersion, CorruptData, StorageFailed
         If the data directory cannot be used; one is made where nothing is yet.
     """
-    Registry(DataDirectory.create(config.data)).close()
+    directory = DataDirectory.create(config.data)
+    registry = Registry(directory)
     reservation = _reserve(config.host, config.port)
     config = replace(config, port=reservation.getsockname()[1])
     # Spawned, not forked: gRPC does not survive a fork.
@@ -65,10 +68,15 @@ def serve(config: ServerConfig, on_ready: Callable[[str, int], None]) -> None:
         theirs.close()
         return _Worker(process, ours, monotonic())
 
+    stop_publishing = threading.Event()
+    if config.auto_publish:
+        publisher = AutoPublish(directory, registry, config.auto_publish)
+        threading.Thread(target=publisher.run, args=(stop_publishing,), name="publish", daemon=True).start()
     workers = [start() for _ in range(config.workers)]
     try:
         _supervise(workers, start, stopped, lambda: on_ready(config.host, config.port))
     finally:
+        stop_publishing.set()
         _stop(workers, within_s=config.drain_delay_s + config.drain_grace_s + 5)
         reservation.close()
 

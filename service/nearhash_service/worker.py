@@ -12,6 +12,7 @@ from nearhash_index.store import DataDirectory
 from nearhash_service.config import ServerConfig, TLSFiles
 from nearhash_service.received_signals import receive_signals
 from nearhash_service.server import Server
+from nearhash_service.worker_board import WorkerBoard
 
 __all__ = ["run_worker"]
 
@@ -33,6 +34,7 @@ def run_worker(config: ServerConfig, supervisor: Connection) -> None:
         f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}",
         credentials=_credentials(config.tls) if config.tls else None,
         reload_interval_s=config.reload_interval_s,
+        board=WorkerBoard(config.data),
     )
     server.start()
     supervisor.send("ready")

@@ -125,10 +125,10 @@ def check_changes(changes: list[Change]) -> list[Change]:
 def check_author(author: Author) -> Author:
     """Return who makes the change; raise InvalidInput if nobody does, or at too great a length."""
     if not author.actor:
-        raise InvalidInput("actor", "empty; say who makes the change")
+        raise InvalidInput("author.actor", "empty; say who makes the change")
     for field, text in author._asdict().items():
         if len(text) > _MAX_TEXT_CHARACTERS or not text.isprintable():
-            raise InvalidInput(field, f"use at most {_MAX_TEXT_CHARACTERS} printable characters")
+            raise InvalidInput(f"author.{field}", f"use at most {_MAX_TEXT_CHARACTERS} printable characters")
     return author
 
 
@@ -136,7 +136,7 @@ def _check_change(change: Change, field: str) -> Change:
     if isinstance(change, Upsert):
         return Upsert(check_entry(change.entry, f"{field}.upsert"))
     name = type(change).__name__.lower()
-    check_key(change.key, f"{field}.{name}")
+    check_key(change.key, f"{field}.disable.key" if isinstance(change, Disable) else f"{field}.{name}")
     if isinstance(change, Disable) and not 0 <= change.until_s <= _MAX_TIME_S:
         raise InvalidInput(f"{field}.disable.until", f"{change.until_s} is out of range; use a Unix time in seconds")
     return change

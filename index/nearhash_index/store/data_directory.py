@@ -15,7 +15,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,6 +134,15 @@ class DataDirectory:
         self.existing_generation_path(current.number)
         mark = b" " + _PINNED if current.pinned else b""
         replace_file(self.path / "CURRENT", b"%06d%b\n" % (current.number, mark))
+
+    def size_bytes(self) -> int:
+        """Return what registry and generations take on the disk."""
+        # A file that goes while this counts no longer counts.
+        blocks = 0
+        for path in self.path.rglob("*"):
+            with suppress(FileNotFoundError):
+                blocks += path.stat().st_blocks
+        return blocks * 512
 
     @contextmanager
     def publish_lock(self) -> Iterator[None]:

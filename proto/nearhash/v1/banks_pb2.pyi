@@ -443,9 +443,15 @@ Global___ApplyChangesResponse: typing_extensions.TypeAlias = ApplyChangesRespons
 class PublishRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    dry_run: builtins.bool
+    """Only tell what would change."""
     def __init__(
         self,
+        *,
+        dry_run: builtins.bool = ...,
     ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run"]) -> None: ...
 
 Global___PublishRequest: typing_extensions.TypeAlias = PublishRequest
 
@@ -454,17 +460,49 @@ class PublishResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     GENERATION_FIELD_NUMBER: builtins.int
+    DIFFS_FIELD_NUMBER: builtins.int
     @property
-    def generation(self) -> Global___Generation: ...
+    def generation(self) -> Global___Generation:
+        """Unset in a dry run."""
+
+    @property
+    def diffs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___BankDiff]:
+        """In a dry run: what would change, by bank."""
+
     def __init__(
         self,
         *,
         generation: Global___Generation | None = ...,
+        diffs: collections.abc.Iterable[Global___BankDiff] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["generation", b"generation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["generation", b"generation"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["diffs", b"diffs", "generation", b"generation"]) -> None: ...
 
 Global___PublishResponse: typing_extensions.TypeAlias = PublishResponse
+
+@typing.final
+class BankDiff(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: builtins.int
+    ADDED_FIELD_NUMBER: builtins.int
+    UPDATED_FIELD_NUMBER: builtins.int
+    REMOVED_FIELD_NUMBER: builtins.int
+    bank: builtins.str
+    added: builtins.int
+    updated: builtins.int
+    removed: builtins.int
+    def __init__(
+        self,
+        *,
+        bank: builtins.str = ...,
+        added: builtins.int = ...,
+        updated: builtins.int = ...,
+        removed: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["added", b"added", "bank", b"bank", "removed", b"removed", "updated", b"updated"]) -> None: ...
+
+Global___BankDiff: typing_extensions.TypeAlias = BankDiff
 
 @typing.final
 class Generation(google.protobuf.message.Message):
@@ -802,8 +840,12 @@ class GetStatusResponse(google.protobuf.message.Message):
     CURRENT_FIELD_NUMBER: builtins.int
     BANKS_FIELD_NUMBER: builtins.int
     WORKER_FIELD_NUMBER: builtins.int
+    WORKERS_FIELD_NUMBER: builtins.int
+    DISK_SIZE_BYTES_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The registry's sequence."""
+    disk_size_bytes: builtins.int
+    """What registry and generations take on the disk."""
     @property
     def current(self) -> Global___Generation:
         """Unset while nothing is published."""
@@ -812,6 +854,10 @@ class GetStatusResponse(google.protobuf.message.Message):
     def banks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Bank]: ...
     @property
     def worker(self) -> Global___WorkerStatus: ...
+    @property
+    def workers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WorkerStatus]:
+        """All workers of the data directory."""
+
     def __init__(
         self,
         *,
@@ -819,9 +865,11 @@ class GetStatusResponse(google.protobuf.message.Message):
         current: Global___Generation | None = ...,
         banks: collections.abc.Iterable[Global___Bank] | None = ...,
         worker: Global___WorkerStatus | None = ...,
+        workers: collections.abc.Iterable[Global___WorkerStatus] | None = ...,
+        disk_size_bytes: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_current", b"_current", "current", b"current", "worker", b"worker"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_current", b"_current", "banks", b"banks", "current", b"current", "sequence", b"sequence", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_current", b"_current", "banks", b"banks", "current", b"current", "disk_size_bytes", b"disk_size_bytes", "sequence", b"sequence", "worker", b"worker", "workers", b"workers"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_current", b"_current"]) -> typing.Literal["current"] | None: ...
 
 Global___GetStatusResponse: typing_extensions.TypeAlias = GetStatusResponse

@@ -47,6 +47,7 @@ app.command()(serving.serve)
 app.command()(lookups.lookup)
 app.command("hash")(hashing.hash_files)
 app.command()(status.status)
+app.command()(status.watch)
 app.command()(auditing.audit)
 for command in (entries.withdraw, entries.remove, entries.disable, entries.enable, entries.reinstate):
     app.command(rich_help_panel="Single entries")(command)

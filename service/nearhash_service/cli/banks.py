@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from nearhash.v1 import banks_pb2, lookup_pb2
 from nearhash_index.errors import InvalidInput
@@ -78,7 +79,7 @@ def list_banks(connection: Connection) -> None:
         output.print(bank_table(list(banks.ListBanks(banks_pb2.ListBanksRequest()).banks)))
 
 
-def bank_table(banks: list[banks_pb2.Bank]) -> object:
+def bank_table(banks: list[banks_pb2.Bank]) -> Table:
     """Return a table of banks, for printing."""
     made = table("bank", "entries", "state", "radii", "labels", right=("entries",))
     for bank in banks:

@@ -136,7 +136,7 @@ def _remove_absent(
     if absent.share > max_share:
         raise InvalidInput(
             "--full",
-            f"the list lacks {len(absent.keys):,} entries of {source}, {absent.share:.1%} of all; they are not removed. "
+            f"the list lacks {len(absent.keys):,} entries of {source}, {absent.share:.1%} of all; not removed. "
             f"If that is right, say --max-removed-share {absent.share:.3f} or more",
         )
     if absent.keys:

@@ -8,13 +8,16 @@ import typer
 
 from nearhash.v1 import banks_pb2
 from nearhash_service.cli.connection import Connection, connected
-from nearhash_service.cli.printing import errors, output
+from nearhash_service.cli.printing import errors, output, table
 
 __all__ = ["publish", "release", "rollback"]
 
 
 @connected()
-def publish(connection: Connection) -> None:
+def publish(
+    connection: Connection,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
+) -> None:
     """Build a generation from the banks, and serve it.
 
     Servers follow changes without it. It makes them cheap to search, and is needed after a large import.
@@ -22,8 +25,14 @@ def publish(connection: Connection) -> None:
     Example: nearhash publish --data data
     """
     with connection.banks() as banks, errors.status("building"):
-        generation = banks.Publish(banks_pb2.PublishRequest()).generation
-    output.print(_told("published", generation))
+        response = banks.Publish(banks_pb2.PublishRequest(dry_run=dry_run))
+    if dry_run:
+        rows = table("bank", "added", "updated", "removed", right=("added", "updated", "removed"))
+        for diff in response.diffs:
+            rows.add_row(diff.bank, f"{diff.added:,}", f"{diff.updated:,}", f"{diff.removed:,}")
+        output.print(rows)
+    else:
+        output.print(_told("published", response.generation))
 
 
 @connected()

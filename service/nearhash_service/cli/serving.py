@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nearhash_index.errors import InvalidInput
+from nearhash_service.building import PublishPolicy
 from nearhash_service.cli.connection import DEFAULT_TARGET
 from nearhash_service.cli.printing import output
 from nearhash_service.config import ServerConfig, TLSFiles, parse_address
@@ -23,6 +24,9 @@ def serve(
     ],
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0: one that is free.")] = DEFAULT_TARGET,
     workers: Annotated[int, typer.Option(help="Processes that share the port and the memory map.")] = 1,
+    auto_publish: Annotated[bool, typer.Option(help="Whether to publish unasked.")] = True,
+    publish_changes: Annotated[int, typer.Option(min=1, help="... as soon as so many changes wait.")] = 50_000,
+    publish_age_s: Annotated[float, typer.Option(min=1, help="... as soon as one has waited so many seconds.")] = 900,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM of the certificate chain.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM of the private key.")] = None,
     tls_client_ca: Annotated[
@@ -45,6 +49,7 @@ def serve(
         workers=workers,
         tls=_tls(tls_certificate, tls_key, tls_client_ca),
         allow_plaintext=allow_plaintext,
+        auto_publish=PublishPolicy(publish_changes, publish_age_s) if auto_publish else None,
     )
     run_workers(config, lambda host, port: output.print(f"serving {data} at {host}:{port} with {workers} workers"))
     output.print("stopped")

@@ -1,18 +1,24 @@
-"""nearhash status."""
+"""nearhash status, nearhash watch."""
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 from google.protobuf.json_format import MessageToJson
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
-from nearhash.v1 import banks_pb2
+from nearhash.v1 import banks_pb2, banks_pb2_grpc
 from nearhash_service.cli.banks import bank_table
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import local_time, output, table
 
-__all__ = ["status"]
+__all__ = ["status", "watch"]
 
 
 @connected()
@@ -25,40 +31,71 @@ def status(
     Example: nearhash status --target 127.0.0.1:50051
     """
     with connection.banks() as banks:
-        now = banks.GetStatus(banks_pb2.GetStatusRequest())
-        generations = banks.ListGenerations(banks_pb2.ListGenerationsRequest()).generations
+        now, generations = _ask(banks)
     if as_json:
         typer.echo(MessageToJson(now, always_print_fields_with_no_presence=True, preserving_proto_field_name=True))
-        return
-    output.print(_summary(now))
-    output.print(bank_table(list(now.banks)))
+    else:
+        output.print(_shown(now, generations))
+
+
+@connected()
+def watch(
+    connection: Connection,
+    every_s: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
+) -> None:
+    """Follow the status in the terminal, until Ctrl-C.
+
+    Example: nearhash watch --target 127.0.0.1:50051
+    """
+    with (
+        suppress(KeyboardInterrupt),
+        connection.banks() as banks,
+        Live(_shown(*_ask(banks)), console=output, auto_refresh=False) as live,
+    ):
+        while True:
+            time.sleep(every_s)
+            live.update(_shown(*_ask(banks)), refresh=True)
+
+
+def _ask(banks: banks_pb2_grpc.BankServiceStub) -> tuple[banks_pb2.GetStatusResponse, list[banks_pb2.Generation]]:
+    now = banks.GetStatus(banks_pb2.GetStatusRequest())
+    return now, list(banks.ListGenerations(banks_pb2.ListGenerationsRequest()).generations)
+
+
+def _shown(now: banks_pb2.GetStatusResponse, generations: list[banks_pb2.Generation]) -> Group:
+    waiting = now.sequence - now.current.sequence
+    summary = (
+        f"sequence {now.sequence:,}, {waiting:,} after the last build; {now.disk_size_bytes / 1e6:,.1f} MB on disk"
+    )
+    parts: list[RenderableType] = [Text(summary), bank_table(list(now.banks))]
     if generations:
-        output.print(_generation_table(generations))
+        parts.append(_generation_table(generations))
+    return Group(*parts, _worker_table(now))
 
 
-def _summary(now: banks_pb2.GetStatusResponse) -> str:
-    lines = [
-        f"sequence {now.sequence:,}; published up to {now.current.sequence:,}",
-        f"process {now.worker.process_id} serves "
-        + (
-            f"generation {now.worker.generation} and {now.worker.delta_entry_count:,} entries added since, "
-            f"up to sequence {now.worker.sequence:,}"
-            if now.worker.generation
-            else "nothing yet"
-        ),
-    ]
-    if now.worker.reload_error:
-        lines.append(f"a newer generation was refused: {now.worker.reload_error}")
-    return "\n".join(lines)
+def _worker_table(now: banks_pb2.GetStatusResponse) -> Table:
+    numbers = ("generation", "sequence", "lag", "added since")
+    made = table("process", "since", *numbers, "error", right=numbers)
+    for worker in now.workers or [now.worker]:
+        made.add_row(
+            str(worker.process_id),
+            local_time(worker.start_time),
+            str(worker.generation),
+            f"{worker.sequence:,}",
+            f"{now.sequence - worker.sequence:,}",
+            f"{worker.delta_entry_count:,}",
+            worker.reload_error,
+        )
+    return made
 
 
 def _mark(generation: banks_pb2.Generation) -> str:
     return " (pinned)" if generation.pinned else " (current)" if generation.current else ""
 
 
-def _generation_table(generations: object) -> object:
+def _generation_table(generations: list[banks_pb2.Generation]) -> Table:
     made = table("generation", "published", "entries", "sequence", "MB", right=("entries", "sequence", "MB"))
-    for generation in generations:  # type: ignore[attr-defined]
+    for generation in generations:
         made.add_row(
             f"{generation.number}{_mark(generation)}",
             local_time(generation.create_time),
