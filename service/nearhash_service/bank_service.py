@@ -123,8 +123,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         """Make the newest generation current again."""
         del request, context
         with self._directory.publish_lock():
-            newest, *_ = self._directory.generation_numbers() or [self._directory.current().number]
-            return banks_pb2.ReleaseResponse(generation=self._choose(Current(newest)))
+            return banks_pb2.ReleaseResponse(generation=self._choose_newest())
 
     def ListQuarantine(  # noqa: N802
         self, request: banks_pb2.ListQuarantineRequest, context: grpc.ServicerContext
@@ -175,6 +174,14 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         manifest = Generation.open(self._directory.existing_generation_path(current.number)).manifest
         self._directory.set_current(current)
         return generation_message(manifest, current)
+
+    def _choose_newest(self) -> banks_pb2.Generation:
+        """Make the newest generation current that is whole, so that a damaged one cannot keep another pinned."""
+        *newer, oldest = self._directory.generation_numbers() or [self._directory.current().number]
+        for number in newer:
+            with suppress(NearHashIndexError):
+                return self._choose(Current(number))
+        return self._choose(Current(oldest))
 
     def _current(self) -> Current | None:
         """Return what is published; None if that is nothing, or unreadable, which the worker's status tells."""

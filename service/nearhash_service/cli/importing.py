@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -69,8 +68,6 @@ def import_list(
     )
     if full and (source is None or connection.registry is None):
         raise InvalidInput("--full", "needs --source, whose whole list this is, and --data")
-    # Of millions of tuples none is garbage in a cycle; the collector need not look at what is there already either.
-    gc.freeze()
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
