@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check test test-long demo serve bench bench-index proto format clean
+.PHONY: help setup check test test-long demo serve bench bench-index bench-lists proto format clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -63,6 +63,9 @@ bench-index: $(PEERS) ## the index beside its peers, and how it grows: about hal
 	$(BIN)/python -m bench.index_peers
 	$(BIN)/python -m bench.index_scaling
 	$(BIN)/python -m bench.index_report
+
+bench-lists: $(PEERS) ## what an operator waits for at 1e7 entries: about ten minutes, 5 GB of disk
+	$(BIN)/python -m bench.list_operations
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .venv-proto data dist

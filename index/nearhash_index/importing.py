@@ -78,7 +78,7 @@ def import_items(items: Iterable[Item], apply: Apply, advance: Callable[[int], o
 
 @contextmanager
 def _without_cycle_collector() -> Iterator[None]:
-    """Spare Python the search for cycles among millions of tuples, where there are none: it would take half the time."""
+    """Spare Python the search for cycles among millions of tuples, which have none: it takes half the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
