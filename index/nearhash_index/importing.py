@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import xxhash
 
-from nearhash_index.entries import Entry, EntryKey
+from nearhash_index.entries import EntryKey, EntryState
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats import Item, Quarantined, Rejected, Removal, Skipped, Upsert
 from nearhash_index.store import changes
@@ -113,10 +113,15 @@ class Absent:
 def find_absent(snapshot: RegistrySnapshot, bank: str, source: str, report: ImportReport) -> Absent:
     """Find the entries of a source that a list, which was imported, does not bring. O(entries of the bank).
 
+    What is withdrawn is gone already, and no absence.
     Two keys of one fingerprint would make this miss an absent entry, never take a present one for absent.
     """
     brought = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *report.keys]))
-    known = [stored.entry.key for stored in snapshot.entries(bank) if stored.entry.key.source == source]
+    known = [
+        stored.entry.key
+        for stored in snapshot.entries(bank)
+        if stored.entry.key.source == source and stored.state != EntryState.WITHDRAWN
+    ]
     fingerprints = np.array([_fingerprint(key) for key in known], dtype=np.uint64)
     absent = np.flatnonzero(~np.isin(fingerprints, brought))
     return Absent([known[i] for i in absent], len(absent) / max(1, len(known)))
@@ -124,17 +129,11 @@ def find_absent(snapshot: RegistrySnapshot, bank: str, source: str, report: Impo
 
 def _changes(items: Iterable[Item], report: ImportReport) -> Iterator[Change]:
     """Yield the items that change something; count and keep the others."""
-    aside: list[Quarantined] = []  # comes right before the rest of its entry, if there is any
     for item in items:
-        if aside and (isinstance(item, Removal | Rejected | Skipped) or _key(item) != aside[0].key):
-            yield changes.Upsert(_with_quarantined(Entry(aside[0].key, (), aside[0].labels), aside))
-            aside = []
         match item:
             case Upsert(_, entry):
-                yield changes.Upsert(_with_quarantined(entry, aside) if aside else entry)
-                aside = []
+                yield changes.Upsert(entry)
             case Quarantined():
-                aside.append(item)
                 _note(report, "quarantined", report.quarantined, item)
             case Removal(_, key, withdrawn):
                 yield changes.Withdraw(key) if withdrawn else changes.Remove(key)
@@ -142,16 +141,6 @@ def _changes(items: Iterable[Item], report: ImportReport) -> Iterator[Change]:
                 _note(report, "rejected", report.rejected, item)
             case Skipped(_, what):
                 report.skipped[what] += 1
-    if aside:
-        yield changes.Upsert(_with_quarantined(Entry(aside[0].key, (), aside[0].labels), aside))
-
-
-def _key(item: Upsert | Quarantined) -> EntryKey:
-    return item.entry.key if isinstance(item, Upsert) else item.key
-
-
-def _with_quarantined(entry: Entry, aside: list[Quarantined]) -> Entry:
-    return entry._replace(quarantined=tuple(item.hash for item in aside))
 
 
 def _note(report: ImportReport, outcome: str, kept: list[T], item: T) -> None:

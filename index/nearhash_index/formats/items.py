@@ -24,6 +24,11 @@ class Upsert(NamedTuple):
     place: str
     entry: Entry
 
+    @property
+    def key(self) -> EntryKey:
+        """The entry's key."""
+        return self.entry.key
+
 
 class Removal(NamedTuple):
     """An entry to remove.
@@ -47,12 +52,11 @@ class Rejected(NamedTuple):
 
 
 class Quarantined(NamedTuple):
-    """A hash that is kept aside because it would match too much. Its entry's other hashes go on as an Upsert."""
+    """Tells why a hash is kept aside, because it would match too much. The Upsert that follows holds it as such."""
 
     place: str
     key: EntryKey
     hash: Hash
-    labels: tuple[str, ...]
     reason: str
 
 

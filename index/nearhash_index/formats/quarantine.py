@@ -22,7 +22,7 @@ def low_quality_reason(item: Hash, quality: int, min_quality: int) -> str:
 
 
 def without_degenerate(chunks: Iterable[list[Item]]) -> Iterator[Item]:
-    """Yield the items, but degenerate hashes as Quarantined. An entry that has no other hash yields no Upsert.
+    """Yield the items, with degenerate hashes kept aside in their entries, and told as Quarantined.
 
     Parameters
     ----------
@@ -58,10 +58,9 @@ def _degenerate(items: Iterable[Item]) -> set[tuple[str, bytes]]:
 
 
 def _parted(item: Upsert, degenerate: set[tuple[str, bytes]]) -> Iterator[Item]:
-    key, hashes, labels = item.entry.key, item.entry.hashes, item.entry.labels
-    kept = tuple(h for h in hashes if (h.hash_type.name, h.value) not in degenerate)
-    for hash_ in hashes:
-        if hash_ not in kept:
-            yield Quarantined(item.place, key, hash_, labels, degenerate_reason(hash_.hash_type))
-    if kept:
-        yield Upsert(item.place, Entry(key, kept, labels))
+    entry = item.entry
+    aside = tuple(h for h in entry.hashes if (h.hash_type.name, h.value) in degenerate)
+    kept = tuple(h for h in entry.hashes if h not in aside)
+    for hash_ in aside:
+        yield Quarantined(item.place, entry.key, hash_, degenerate_reason(hash_.hash_type))
+    yield Upsert(item.place, entry._replace(hashes=kept, quarantined=entry.quarantined + aside))

@@ -52,12 +52,12 @@ def without_repeats(path: Path, read: Callable[[], Iterator[list[Item]]]) -> Ite
 def _resolved(held: list[Upsert | Removal], items: Iterator[Item]) -> Iterator[Item]:
     """Yield the entries held back, now that their names can be compared with those that came before them."""
     first: dict[EntryKey, Upsert | Removal] = {}
-    wanted = {_key(item) for item in held}
+    wanted = {item.key for item in held}
     for item in items:
-        if isinstance(item, (Upsert, Removal)) and _key(item) in wanted:
-            first.setdefault(_key(item), item)
+        if isinstance(item, (Upsert, Removal)) and item.key in wanted:
+            first.setdefault(item.key, item)
     for item in held:
-        earlier = first.get(_key(item), item)
+        earlier = first.get(item.key, item)
         if earlier.place == item.place:
             yield item  # another name had its fingerprint
         elif earlier[1:] == item[1:]:
@@ -66,21 +66,17 @@ def _resolved(held: list[Upsert | Removal], items: Iterator[Item]) -> Iterator[I
             yield Rejected(item.place, f"{earlier.place} names this entry too; put its rows next to each other")
 
 
-def _key(item: Upsert | Removal) -> EntryKey:
-    return item.entry.key if isinstance(item, Upsert) else item.key
-
-
 def _is_named(item: Item) -> TypeGuard[Upsert | Removal]:
     """Tell whether the rows name the entry; else its id is its hash, and it can only be there twice."""
     if isinstance(item, Upsert):
-        value = item.entry.hashes[0].value
+        value = (item.entry.hashes or item.entry.quarantined)[0].value
         entry_id = item.entry.key.entry_id
         return len(entry_id) != 2 * len(value) or entry_id != value.hex()
     return isinstance(item, Removal)
 
 
 def _fingerprint(item: Upsert | Removal) -> int:
-    key = _key(item)
+    key = item.key
     return hash((key.entry_id, key.source))
 
 

@@ -67,18 +67,13 @@ def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[I
             source = _parsed_source(source) if source else default_source
             labels = _parsed_labels(labels_text) if labels_text and not removed else ()
             low = quality and not removed and low_quality_reason(item, _parsed_quality(quality), options.min_quality)
-            if low:
-                if pending is not None and (entry_id, source) != (last_id, last_source):
-                    # What is kept aside comes next to the rest of its entry.
-                    yield pending
-                    pending = None
-                yield Quarantined(place, EntryKey(entry_id, source), item, labels, low)
-                continue
             if pending is not None and entry_id == last_id and source == last_source:
                 if removed is not isinstance(pending, Removal):
                     raise InvalidInput("action", "the rows before do the opposite with this entry")
                 if isinstance(pending, Upsert):
-                    pending = Upsert(pending.place, _merged(pending.entry, item, labels))
+                    pending = Upsert(pending.place, _merged(pending.entry, item, labels, low=bool(low)))
+                if low:
+                    yield Quarantined(place, pending.key, item, low)
                 continue
         except _NotCompared as error:
             yield Skipped(place, f"{error} fingerprint")
@@ -90,13 +85,20 @@ def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[I
             yield pending
         last_id, last_source = entry_id, source
         key = EntryKey(entry_id, source)
-        pending = Removal(place, key, withdrawn=False) if removed else Upsert(place, Entry(key, (item,), labels))
+        if low:
+            yield Quarantined(place, key, item, low)
+            pending = Upsert(place, Entry(key, (), labels, quarantined=(item,)))
+        else:
+            pending = Removal(place, key, withdrawn=False) if removed else Upsert(place, Entry(key, (item,), labels))
     if pending is not None:
         yield pending
 
 
-def _merged(entry: Entry, item: Hash, labels: tuple[str, ...]) -> Entry:
-    return check_entry(Entry(entry.key, (*entry.hashes, item), entry.labels + labels))
+def _merged(entry: Entry, item: Hash, labels: tuple[str, ...], *, low: bool) -> Entry:
+    """Return the entry with another hash, kept aside if its quality is low."""
+    hashes = entry.hashes if low else (*entry.hashes, item)
+    quarantined = (*entry.quarantined, item) if low else entry.quarantined
+    return check_entry(Entry(entry.key, hashes, entry.labels + labels, quarantined=quarantined))
 
 
 def _type_parser(default: HashType | None) -> Callable[[str], tuple[HashType, int]]:

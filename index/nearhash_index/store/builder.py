@@ -74,7 +74,8 @@ def _current(directory: DataDirectory) -> Manifest | None:
     if pinned:
         raise Pinned(f"generation {number} is pinned by a roll back; release it first")
     try:
-        return Manifest.read(directory.generation_path(number))
+        # Verified whole: to publish again is how an operator mends what is damaged.
+        return Generation.open(directory.generation_path(number)).manifest
     except _UNUSABLE:
         return None
 
