@@ -19,7 +19,7 @@ _SIZES_BYTES = (1 << 20, 1 << 24, 1 << 27)
 """Within the second-level cache, within the last, beyond all."""
 _READS = 1 << 13
 _FEW_LINES, _MANY_LINES = 2, 10
-_UNFORESEEN_NS = 0.08
+_UNFORESEEN_NS = 0.05
 """Per entry, for where the processor expects another bucket to end; here all are of one size."""
 _SCANNED_CODES, _SCANNING_QUERIES = 1 << 17, 4
 

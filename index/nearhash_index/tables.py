@@ -28,7 +28,7 @@ from nearhash_index.table_kernels import LINE
 
 __all__ = ["Tables", "bucket_sizes", "build", "read_only", "search"]
 
-_ROOM_FOR_PROBES = 4096
+_ROOM_FOR_PROBES = 16384
 """Probes whose borders are read together; a query with more has room of its own."""
 _ROOM_FOR_QUERIES = 256
 _ROOM_FOR_CANDIDATES = 512
