@@ -20,6 +20,7 @@ from nearhash_service.messages import (
     bank_message,
     change_of,
     generation_message,
+    plan_message,
     quarantined_message,
     radii_of,
     worker_message,
@@ -159,6 +160,11 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         response.worker.CopyFrom(worker_message(self._served.note()))
         response.workers.extend(map(worker_message, self._board.notes()))
         response.disk_size_bytes = self._directory.size_bytes()
+        with suppress(NearHashIndexError):
+            view = self._served.get()
+            for name, segment in view.generation.segments.items():
+                widest = max(bank.radii[name] for bank in view.banks)
+                response.plans.append(plan_message(name, segment.index.explain(widest)))
         return response
 
     def _diffs(self) -> list[banks_pb2.BankDiff]:

@@ -11,6 +11,7 @@ from nearhash_index.codes import codes_from_bytes
 from nearhash_index.degenerate import degenerate_reason, degenerate_rows
 from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import InvalidInput
+from nearhash_index.explain import Explanation
 from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius
 from nearhash_index.store import Current
 from nearhash_index.store.audit import AuditRecord
@@ -38,6 +39,7 @@ __all__ = [
     "generation_message",
     "hash_type_number",
     "hash_type_of",
+    "plan_message",
     "quarantined_message",
     "radii_messages",
     "radii_of",
@@ -187,6 +189,21 @@ def generation_message(manifest: Manifest, current: Current | None) -> banks_pb2
     )
     message.create_time.FromDatetime(manifest.create_time)
     return message
+
+
+def plan_message(hash_type: str, explanation: Explanation) -> banks_pb2.SearchPlan:
+    """Return the message for how a hash type is searched."""
+    return banks_pb2.SearchPlan(
+        hash_type=hash_type_number(hash_type),
+        radius=explanation.radius,
+        path=explanation.path,
+        band_bits=[band.bits for band in explanation.bands],
+        thresholds=explanation.thresholds,
+        probes=round(explanation.expected_probes),
+        candidates=explanation.expected_candidates,
+        expected_us=explanation.expected_us,
+        bytes_per_hash=explanation.bytes_per_hash,
+    )
 
 
 def worker_message(note: WorkerNote) -> banks_pb2.WorkerStatus:

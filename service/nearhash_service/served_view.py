@@ -133,8 +133,9 @@ class ServedView:
 
 
 def _warm(generation: Generation) -> None:
-    """Search each segment once at every radius that its banks use, so that no caller waits for a kernel to load."""
+    """Touch every page, and search once at every radius that banks use: no caller shall wait for either."""
     for name, segment in generation.segments.items():
         query = np.zeros((1, HASH_TYPES[name].words), dtype=np.uint64)
+        segment.index.warm()
         for radius in {bank.radii[name] for bank in generation.manifest.banks}:
             segment.index.search(query, radius)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.degenerate import degenerate_reason, degenerate_rows
-from nearhash_index.entries import Entry, Hash
+from nearhash_index.entries import Hash
 from nearhash_index.formats.items import Item, Quarantined, Upsert
 from nearhash_index.hash_types import HASH_TYPES
 

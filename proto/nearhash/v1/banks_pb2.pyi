@@ -842,6 +842,7 @@ class GetStatusResponse(google.protobuf.message.Message):
     WORKER_FIELD_NUMBER: builtins.int
     WORKERS_FIELD_NUMBER: builtins.int
     DISK_SIZE_BYTES_FIELD_NUMBER: builtins.int
+    PLANS_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The registry's sequence."""
     disk_size_bytes: builtins.int
@@ -858,6 +859,10 @@ class GetStatusResponse(google.protobuf.message.Message):
     def workers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WorkerStatus]:
         """All workers of the data directory."""
 
+    @property
+    def plans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchPlan]:
+        """How the worker that answered searches each hash type, at the widest radius of the banks."""
+
     def __init__(
         self,
         *,
@@ -867,12 +872,77 @@ class GetStatusResponse(google.protobuf.message.Message):
         worker: Global___WorkerStatus | None = ...,
         workers: collections.abc.Iterable[Global___WorkerStatus] | None = ...,
         disk_size_bytes: builtins.int = ...,
+        plans: collections.abc.Iterable[Global___SearchPlan] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_current", b"_current", "current", b"current", "worker", b"worker"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_current", b"_current", "banks", b"banks", "current", b"current", "disk_size_bytes", b"disk_size_bytes", "sequence", b"sequence", "worker", b"worker", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_current", b"_current", "banks", b"banks", "current", b"current", "disk_size_bytes", b"disk_size_bytes", "plans", b"plans", "sequence", b"sequence", "worker", b"worker", "workers", b"workers"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_current", b"_current"]) -> typing.Literal["current"] | None: ...
 
 Global___GetStatusResponse: typing_extensions.TypeAlias = GetStatusResponse
+
+@typing.final
+class SearchPlan(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class BytesPerHashEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    HASH_TYPE_FIELD_NUMBER: builtins.int
+    RADIUS_FIELD_NUMBER: builtins.int
+    PATH_FIELD_NUMBER: builtins.int
+    BAND_BITS_FIELD_NUMBER: builtins.int
+    THRESHOLDS_FIELD_NUMBER: builtins.int
+    PROBES_FIELD_NUMBER: builtins.int
+    CANDIDATES_FIELD_NUMBER: builtins.int
+    EXPECTED_US_FIELD_NUMBER: builtins.int
+    BYTES_PER_HASH_FIELD_NUMBER: builtins.int
+    hash_type: nearhash.v1.lookup_pb2.HashType.ValueType
+    radius: builtins.int
+    path: builtins.str
+    """"tables" or "brute force"."""
+    probes: builtins.int
+    """Per query, as the planner expects it."""
+    candidates: builtins.float
+    expected_us: builtins.float
+    @property
+    def band_bits(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Width of each table's band in bits, and how many of these may differ where it is searched."""
+
+    @property
+    def thresholds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    @property
+    def bytes_per_hash(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """By part of the index."""
+
+    def __init__(
+        self,
+        *,
+        hash_type: nearhash.v1.lookup_pb2.HashType.ValueType = ...,
+        radius: builtins.int = ...,
+        path: builtins.str = ...,
+        band_bits: collections.abc.Iterable[builtins.int] | None = ...,
+        thresholds: collections.abc.Iterable[builtins.int] | None = ...,
+        probes: builtins.int = ...,
+        candidates: builtins.float = ...,
+        expected_us: builtins.float = ...,
+        bytes_per_hash: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["band_bits", b"band_bits", "bytes_per_hash", b"bytes_per_hash", "candidates", b"candidates", "expected_us", b"expected_us", "hash_type", b"hash_type", "path", b"path", "probes", b"probes", "radius", b"radius", "thresholds", b"thresholds"]) -> None: ...
+
+Global___SearchPlan: typing_extensions.TypeAlias = SearchPlan
 
 @typing.final
 class WorkerStatus(google.protobuf.message.Message):

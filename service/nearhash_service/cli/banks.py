@@ -15,7 +15,7 @@ from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import output, table
 from nearhash_service.messages import hash_type_number
 
-__all__ = ["app", "bank_table"]
+__all__ = ["app", "bank_table", "type_name"]
 
 app = typer.Typer(help="Create and list banks.", no_args_is_help=True)
 
@@ -83,7 +83,7 @@ def bank_table(banks: list[banks_pb2.Bank]) -> Table:
     """Return a table of banks, for printing."""
     made = table("bank", "entries", "state", "radii", "labels", right=("entries",))
     for bank in banks:
-        radii = " ".join(f"{_type_name(item.hash_type)}={item.radius}" for item in bank.radii)
+        radii = " ".join(f"{type_name(item.hash_type)}={item.radius}" for item in bank.radii)
         made.add_row(bank.name, f"{bank.entry_count:,}", _state(bank), radii, ";".join(bank.labels))
     return made
 
@@ -101,5 +101,6 @@ def _radius(text: str) -> banks_pb2.Radius:
     return banks_pb2.Radius(hash_type=hash_type_number(name), radius=radius)
 
 
-def _type_name(number: lookup_pb2.HashType.ValueType) -> str:
+def type_name(number: lookup_pb2.HashType.ValueType) -> str:
+    """Return the name by which options and lists call a hash type."""
     return lookup_pb2.HashType.Name(number).removeprefix("HASH_TYPE_").lower()

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from nearhash.v1 import banks_pb2, lookup_pb2
+from nearhash.v1 import banks_pb2
 from nearhash_index.entries import EntryKey
 from nearhash_index.store.changes import Unquarantine
+from nearhash_service.cli.banks import type_name
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.entries import Bank, EntryId, Reason, Source, apply_change
 from nearhash_service.cli.printing import output, table
@@ -34,8 +35,7 @@ def list_entries(
     rows = table("entry_id", "source", "labels", "hash_type", "reason")
     for entry in entries:
         for number, reason in zip(entry.hash_types, entry.reasons, strict=True):
-            name = lookup_pb2.HashType.Name(number).removeprefix("HASH_TYPE_").lower()
-            rows.add_row(entry.key.entry_id, entry.key.source, ";".join(entry.labels), name, reason)
+            rows.add_row(entry.key.entry_id, entry.key.source, ";".join(entry.labels), type_name(number), reason)
     output.print(rows)
 
 

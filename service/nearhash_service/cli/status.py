@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc
-from nearhash_service.cli.banks import bank_table
+from nearhash_service.cli.banks import bank_table, type_name
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import local_time, output, table
 
@@ -70,7 +70,26 @@ def _shown(now: banks_pb2.GetStatusResponse, generations: list[banks_pb2.Generat
     parts: list[RenderableType] = [Text(summary), bank_table(list(now.banks))]
     if generations:
         parts.append(_generation_table(generations))
+    if now.plans:
+        parts.append(_plan_table(now))
     return Group(*parts, _worker_table(now))
+
+
+def _plan_table(now: banks_pb2.GetStatusResponse) -> Table:
+    numbers = ("radius", "probes", "candidates", "expected us", "bytes per hash")
+    made = table("search", *numbers, "path", right=numbers)
+    for plan in now.plans:
+        bands = " ".join(f"{bits}:{t}" for bits, t in zip(plan.band_bits, plan.thresholds, strict=False))
+        made.add_row(
+            type_name(plan.hash_type),
+            str(plan.radius),
+            f"{plan.probes:,}",
+            f"{plan.candidates:,.0f}",
+            f"{plan.expected_us:,.1f}",
+            f"{sum(plan.bytes_per_hash.values()):,.0f}",
+            f"{plan.path} {bands}",
+        )
+    return made
 
 
 def _worker_table(now: banks_pb2.GetStatusResponse) -> Table:
