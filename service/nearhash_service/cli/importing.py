@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -86,7 +87,11 @@ def import_list(
         report = import_items(read_list(file, options), apply, lambda count: progress.advance(task, count))
         if full:
             assert source is not None  # noqa: S101 - checked above
-            _remove_absent(connection, bank, source, apply, report, max_removed_share)
+            try:
+                _remove_absent(connection, bank, source, apply, report, max_removed_share)
+            except InvalidInput:
+                _print_report(file, report, dry_run=dry_run)
+                raise
     _print_report(file, report, dry_run=dry_run)
     if report.rejected:
         raise typer.Exit(1)
@@ -128,13 +133,17 @@ def _remove_absent(
     max_share: float,
 ) -> None:
     assert connection.registry is not None  # noqa: S101 - checked by the caller
+    if report.rejected:
+        raise InvalidInput(
+            "--full", "what is rejected may be what seems absent; nothing is removed. Mend the list first"
+        )
     with connection.registry.snapshot() as snapshot:
         absent = find_absent(snapshot, bank, source, report)
     if absent.share > max_share:
         raise InvalidInput(
             "--full",
             f"the list lacks {len(absent.keys):,} entries of {source}, {absent.share:.1%} of all; not removed. "
-            f"If that is right, say --max-removed-share {absent.share:.3f} or more",
+            f"If that is right, say --max-removed-share {math.ceil(absent.share * 1000) / 1000} or more",
         )
     if absent.keys:
         report.counts["removed"] += apply([Remove(key) for key in absent.keys]).removed

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from nearhash_index.entries import EntryKey
+from nearhash_index.entries import EntryKey, Hash
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats import Quarantined, Rejected, Removal, Skipped, Upsert
 from nearhash_index.hash_types import HASH_TYPES
 from tests.index.formats.lists import hashes, md5, of, pdq, read
+
+PDQ256 = HASH_TYPES["pdq256"]
 
 
 def test_columns_of_any_order_and_case_with_bom_and_crlf(tmp_path: Path) -> None:
@@ -132,9 +134,14 @@ def test_low_quality_and_degenerate_hashes_are_kept_aside(tmp_path: Path) -> Non
     text += f"{pdq(1)},pdq256,a,49,p\n{pdq(2)},pdq256,a,50,p\n{'0' * 64},pdq256,a,100,p\n{md5(1)},md5,a,0,\n"
     text += f"{'f' * 16},phash64,b,,\n{'0' * 40},sha1,c,,\n"
     items = read(tmp_path / "list.csv", text)
-    assert hashes(items) == {"a": [f"pdq256 {pdq(2)}", f"md5 {md5(1)}"], "c": [f"sha1 {'0' * 40}"]}
+    assert hashes(items) == {"a": [f"pdq256 {pdq(2)}", f"md5 {md5(1)}"], "b": [], "c": [f"sha1 {'0' * 40}"]}
+    assert [item.entry.quarantined for item in of(items, Upsert)] == [
+        (Hash(PDQ256, bytes.fromhex(pdq(1))), Hash(PDQ256, bytes(32))),
+        (Hash(HASH_TYPES["phash64"], b"\xff" * 8),),
+        (),
+    ]
     low, flat, other = of(items, Quarantined)
-    assert (low.place, low.key.entry_id, low.hash.value.hex(), low.labels) == ("list.csv, line 2", "a", pdq(1), ("p",))
+    assert (low.place, low.key.entry_id, low.hash.value.hex()) == ("list.csv, line 2", "a", pdq(1))
     assert "quality 49" in low.reason
     assert (flat.key.entry_id, flat.hash.value.hex()) == ("a", "0" * 64)
     assert "too little" in flat.reason
