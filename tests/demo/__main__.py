@@ -18,9 +18,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from nearhash.v1 import banks_pb2, banks_pb2_grpc
-from nearhash_client import Client, FailedPrecondition, LookupResult, NearHashError
-from nearhash_client.channel import open_channel
+from nearhash_client import Client, LookupResult, NearHashError
 from nearhash_client.hashing import compute
 from nearhash_index import reference
 from nearhash_index.codes import Codes, codes_from_bytes
@@ -147,32 +145,30 @@ def add_and_withdraw(client: Client, target: str, folder: Path, check: Checks) -
         rows = "".join(f"{item.hex()},{hash_type},{name}\n" for hash_type, item in hashes.items())
         addition.write_text(f"hash,hash_type,entry_id\n{rows}", encoding="utf-8")
         nearhash("import", BANK, addition, "--target", target)
+        took_s = wait_for(target, value, lambda result: distance_to(result, name) == 0)
+        check(f"matched by every worker {told(took_s)} the import", took_s is not None)
         nearhash("publish", "--target", target)
-        with open_channel(target, tls=None) as channel:
-            banks = banks_pb2_grpc.BankServiceStub(channel)
-            sequence = banks.GetStatus(banks_pb2.GetStatusRequest()).sequence
-            took_s = wait_for(target, value, sequence, lambda result: distance_to(result, name) == 0)
-            check(f"matched by every worker {told(took_s)} the publish", took_s is not None)
-            key = banks_pb2.EntryKey(source="local", entry_id=name)
-            removal = banks_pb2.ApplyChangesRequest(bank=BANK, changes=[banks_pb2.Change(remove=key)])
-            sequence = banks.ApplyChanges(removal).sequence
-            console.print(f"$ (ApplyChanges: remove {name})")
-            nearhash("publish", "--target", target)
-            took_s = wait_for(target, value, sequence, lambda result: not result.matches)
-            check(f"no longer matched by any worker {told(took_s)} the publish", took_s is not None)
+        took_s = wait_for(target, value, lambda result: result.generation == 2 and distance_to(result, name) == 0)
+        check(f"matched in the new generation by every worker {told(took_s)} the publish", took_s is not None)
+        nearhash("withdraw", BANK, name, "--reason", "demo", "--target", target)
+        took_s = wait_for(target, value, lambda result: not result.matches)
+        check(f"no longer matched by any worker {told(took_s)} the withdrawal", took_s is not None)
+        nearhash("publish", "--target", target)
+        took_s = wait_for(target, value, lambda result: result.generation == 3 and not result.matches)
+        check(f"nor in the new generation {told(took_s)} the publish", took_s is not None)
+        nearhash("rollback", "2", "--target", target)
+        took_s = wait_for(target, value, lambda result: result.generation == 2 and not result.matches)
+        check(f"nor after a roll back to the generation that has it, {told(took_s)} it", took_s is not None)
     check(f"of {calls['answered']:,} calls during the two reloads, {calls['failed']} failed", calls["failed"] == 0)
 
 
-def wait_for(target: str, value: bytes, sequence: int, fulfilled: Callable[[LookupResult], bool]) -> float | None:
+def wait_for(target: str, value: bytes, fulfilled: Callable[[LookupResult], bool]) -> float | None:
     """Return the seconds until 20 new connections in a row, spread over the workers, see the change; None: too long."""
     start_s = monotonic()
     seen = 0
     while seen < 20:
         with Client(target) as client:
-            try:
-                seen = seen + 1 if fulfilled(client.lookup([value], min_sequence=sequence)) else 0
-            except FailedPrecondition:
-                seen = 0
+            seen = seen + 1 if fulfilled(client.lookup([value])) else 0
         if monotonic() - start_s > WITHIN_S:
             return None
     return monotonic() - start_s

@@ -57,11 +57,12 @@ def banks(stubs) -> dict[str, banks_pb2.Bank]:
     return {bank.name: bank for bank in listed}
 
 
-
 def change(kind: str, entry_id: str, source: str = "local") -> banks_pb2.Change:
     """Return a change that names nothing but a key."""
     key = banks_pb2.EntryKey(source=source, entry_id=entry_id)
-    return banks_pb2.Change(disable=banks_pb2.Disable(key=key)) if kind == "disable" else banks_pb2.Change(**{kind: key})
+    return (
+        banks_pb2.Change(disable=banks_pb2.Disable(key=key)) if kind == "disable" else banks_pb2.Change(**{kind: key})
+    )
 
 
 def release(stubs) -> banks_pb2.Generation:

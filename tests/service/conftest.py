@@ -11,7 +11,6 @@ from .calls import create
 from .running import Running, Stubs, connected, serving
 from .sample import Sample, make_sample, write_sample
 
-
 _numbers = count()
 
 

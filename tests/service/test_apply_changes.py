@@ -1,9 +1,10 @@
 import grpc
+import numpy as np
 import pytest
 
 from nearhash.v1 import banks_pb2
 
-from .calls import RNG, apply, banks, hash_message, remove, upsert
+from .calls import RNG, apply, audit, banks, change, hash_message, remove, upsert
 from .violations import refusal, violated_fields
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -29,7 +30,19 @@ def test_changes_to_one_entry_within_a_call_are_applied_in_order(stubs, bank):
     assert banks(stubs)[bank].entry_count == 2
 
 
+BY_KEY = ["remove", "withdraw", "enable", "reinstate", "unquarantine"]
 LONG_ID = "é" * 128
+
+
+def disable(entry_id: str, until_s: int) -> banks_pb2.Change:
+    return banks_pb2.Change(disable={"key": {"source": "local", "entry_id": entry_id}, "until": {"seconds": until_s}})
+
+
+def upsert_quarantined(entry_id: str, *hashes: banks_pb2.Hash) -> banks_pb2.Change:
+    key = banks_pb2.EntryKey(source="local", entry_id=entry_id)
+    return banks_pb2.Change(upsert=banks_pb2.Entry(key=key, quarantined=hashes))
+
+
 GOOD = hash_message(1, bytes(range(100, 108)))
 BAD_CHANGES = {
     "empty": (banks_pb2.Change(), ""),
@@ -46,8 +59,12 @@ BAD_CHANGES = {
     "long id": (upsert(LONG_ID, GOOD), ".upsert.key.entry_id"),
     "control character": (upsert("a\nb", GOOD), ".upsert.key.entry_id"),
     "label": (upsert("x", GOOD, labels=["a;b"]), ".upsert.labels"),
-    "remove without key": (banks_pb2.Change(remove=banks_pb2.EntryKey()), ".remove.source"),
-    "remove long id": (remove(LONG_ID), ".remove.entry_id"),
+    "quarantined too short": (upsert_quarantined("x", hash_message(5)), ".upsert.quarantined[0].value"),
+    "disable until before 1970": (disable("x", -1), ".disable.until"),
+    "disable until after 2106": (disable("x", 2**32), ".disable.until"),
+    "disable without key": (banks_pb2.Change(disable=banks_pb2.Disable()), ".disable.key.source"),
+    **{f"{kind} without key": (change(kind, "", ""), f".{kind}.source") for kind in BY_KEY},
+    **{f"{kind} long id": (change(kind, LONG_ID), f".{kind}.entry_id") for kind in BY_KEY},
 }
 
 
@@ -72,3 +89,59 @@ def test_the_most_changes_are_applied(stubs, bank):
     assert done.added == 10_000
 
 
+OUTCOMES = ("added", "updated", "removed", "unchanged", "withheld")
+LIVES = {
+    "disabled and enabled": (["disable", "disable", "enable", "enable"], "uuuU"),
+    "removed": (["remove", "remove", "enable", "disable"], "rUUU"),
+    "withdrawn for good": (["withdraw", "withdraw", "upsert", "remove", "enable", "disable"], "uUwUUU"),
+    "reinstated": (["withdraw", "reinstate", "reinstate", "upsert"], "urUa"),
+    "withdrawn before it came": (["remove", "withdraw", "upsert", "reinstate", "upsert"], "ruwra"),
+}
+MEANT = {"a": "added", "u": "updated", "r": "removed", "U": "unchanged", "w": "withheld"}
+
+
+@pytest.mark.parametrize(("kinds", "outcomes"), LIVES.values(), ids=LIVES)
+def test_each_change_counts_by_what_it_did(stubs, bank, kinds, outcomes):
+    apply(stubs, bank, upsert("a", GOOD))
+    # Disabling twice: the second time with an end, which is another state.
+    steps = [
+        disable("a", 2**31) if kinds[:i].count("disable") and kind == "disable" else change_or_upsert(kind)
+        for i, kind in enumerate(kinds)
+    ]
+    told = []
+    for step in steps:
+        before = stubs.status().sequence
+        done = apply(stubs, bank, step)
+        (outcome,) = (name for name in OUTCOMES if getattr(done, name))
+        told.append(outcome)
+        assert done.sequence - before == (outcome not in {"unchanged", "withheld"})
+    assert told == [MEANT[letter] for letter in outcomes]
+
+
+def change_or_upsert(kind: str) -> banks_pb2.Change:
+    return upsert("a", GOOD) if kind == "upsert" else change(kind, "a")
+
+
+def test_a_dry_run_counts_and_changes_nothing(stubs, bank):
+    apply(stubs, bank, upsert("a", GOOD), upsert("b", GOOD), change("withdraw", "c"))
+    before = stubs.status()
+    records = audit(stubs)
+    changes = [upsert("a"), remove("b"), upsert("c"), upsert("d"), remove("e")]
+    told = apply(stubs, bank, *changes, dry_run=True)
+    assert [getattr(told, name) for name in OUTCOMES] == [1] * 5
+    assert (stubs.status().sequence, list(stubs.status().banks), audit(stubs)) == (
+        before.sequence,
+        list(before.banks),
+        records,
+    )
+    done = apply(stubs, bank, *changes)
+    assert [getattr(done, name) for name in OUTCOMES] == [1] * 5
+    assert done.sequence == before.sequence + 3
+
+
+def test_the_number_of_entries_leaves_out_what_is_withdrawn_and_nothing_else(stubs, bank):
+    apply(stubs, bank, *[upsert(entry_id) for entry_id in "abcd"])
+    apply(stubs, bank, change("withdraw", "a"), change("disable", "b"), change("withdraw", "never"), remove("c"))
+    assert banks(stubs)[bank].entry_count == 2
+    apply(stubs, bank, change("reinstate", "a"), change("enable", "b"), upsert("a"))
+    assert banks(stubs)[bank].entry_count == 3

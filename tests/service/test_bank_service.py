@@ -1,23 +1,17 @@
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from time import time
 
 import grpc
-import numpy as np
 import pytest
 
 from nearhash.v1 import banks_pb2
 from nearhash_index.hash_types import HASH_TYPES
 
-from .running import connected, eventually, serving
+from .calls import apply, audit, banks, change, create, radii, radii_of, remove, update, upsert
 from .sample import DISABLED, EMPTY, NARROW, WIDE
 from .violations import refusal, violated_fields
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
-RNG = np.random.default_rng(5)
 DEFAULT_RADII = {t.number: t.default_radius for t in HASH_TYPES.values()}
-_numbers = count()
 
 
 def test_a_new_bank_is_enabled_empty_and_has_default_radii(stubs):
@@ -114,3 +108,55 @@ def test_status_tells_registry_generation_and_worker(stubs, server, sample):
     assert 0 <= time() - status.worker.start_time.seconds < 600
 
 
+def test_a_bank_can_be_an_allowlist(stubs):
+    made = create(stubs, "allowing", allowlist=True)
+    assert made.allowlist
+    assert update(stubs, "allowing", radii=radii(phash64=1)).allowlist
+    assert banks(stubs)["allowing"].allowlist
+    assert not banks(stubs)[NARROW].allowlist
+
+
+def test_the_audit_log_tells_who_did_what_and_why_the_newest_first(stubs):
+    made = create(stubs, "audited", author={"actor": "ann", "reason": "new list"})
+    first = stubs.status().sequence
+    update(stubs, made.name, enabled=False, author={"actor": "ben"})
+    added = upsert("a")
+    done = apply(stubs, made.name, added, added, remove("b"), author={"actor": "ann", "reason": "\u2603"})
+    withdrawn = apply(stubs, made.name, change("withdraw", "a"))
+    update(stubs, made.name, enabled=False)
+    apply(stubs, made.name, remove("b"))
+    records = audit(stubs, 4)
+    assert [(r.author.actor, r.author.reason, r.action) for r in records[1:]] == [
+        ("ann", "\u2603", "remove + upsert"),
+        ("ben", "", "update bank"),
+        ("ann", "new list", "create bank"),
+    ]
+    # Who does not say who they are is known by their address.
+    assert records[0].author.actor.startswith("ipv4:127.0.0.1:")
+    assert {record.bank for record in records} == {made.name}
+    assert [(r.first_sequence, r.last_sequence) for r in records[::-1]] == [(s, s) for s in range(first, first + 4)]
+    assert (done.sequence, withdrawn.sequence) == (first + 2, first + 3)
+    assert {name: count for name, count in records[1].counts.items() if count} == {"added": 1, "unchanged": 2}
+    assert [key.entry_id for key in records[1].entries] == ["a", "a", "b"]
+    assert 0 <= time() - records[0].time.seconds < 60
+
+
+def test_the_audit_log_has_a_default_and_a_largest_limit(stubs):
+    before = len(audit(stubs, 10_000))
+    for i in range(101):
+        update(stubs, EMPTY, radii=radii(phash64=i % 2))
+    assert (len(audit(stubs)), len(audit(stubs, 1)), len(audit(stubs, 10_000))) == (100, 1, before + 101)
+    error = refusal(audit, stubs, 10_001)
+    assert (error.code(), violated_fields(error)) == (INVALID, ["limit"])
+
+
+@pytest.mark.parametrize(
+    ("field", "text"), [("actor", "x" * 501), ("reason", "x" * 501), ("actor", "a\nb"), ("reason", "\x1b[1m")]
+)
+@pytest.mark.parametrize("call", [create, update, apply], ids=lambda call: call.__name__)
+def test_an_author_that_cannot_be_printed_is_refused_and_nothing_is_done(stubs, bank, call, field, text):
+    before = stubs.status().sequence
+    arguments = {create: ["unmade"], update: [bank], apply: [bank, upsert("a")]}[call]
+    error = refusal(call, stubs, *arguments, author={field: text})
+    assert (error.code(), violated_fields(error)) == (INVALID, [f"author.{field}"])
+    assert stubs.status().sequence == before

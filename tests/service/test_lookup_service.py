@@ -164,7 +164,7 @@ def test_a_bad_request_is_refused_naming_the_field_and_the_server_lives_on(stubs
 def test_an_unknown_bank_is_not_found(stubs, name):
     error = refusal(stubs.lookup, hash_type=1, hashes=bytes(8), banks=[NARROW, name])
     assert error.code() == grpc.StatusCode.NOT_FOUND
-    assert "has no bank" in error.details()
+    assert "there is no bank" in error.details()
 
 
 def test_a_message_above_the_limit_is_refused_and_the_server_lives_on(stubs):

@@ -11,10 +11,11 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Registry, publish
 from nearhash_index.store.changes import Upsert, Withdraw
 from nearhash_service.served_view import ServedView
+from nearhash_service.server import Server
 
+from .calls import apply, create, rollback, upsert
 from .running import connected, eventually
 from .sample import AUTHOR, EMPTY, NARROW
-from .calls import apply, create, rollback, upsert
 from .violations import refusal
 
 ADDED = bytes(range(1, 9))
@@ -153,20 +154,15 @@ def test_an_unreadable_current_is_told_and_tried_again(data):
         assert (number_of(served), served.error()) == (1, "")
 
 
-def test_following_goes_on_after_an_unforeseen_error_and_ends_when_told(two, caplog, monkeypatch):
-    with served_from(two) as (served, _):
-        served.refresh()
-        stop = threading.Event()
-        follower = threading.Thread(target=served.follow, args=(stop, 0.01))
+def test_following_goes_on_after_an_unforeseen_error_and_ends_with_the_server(two, tmp_path, caplog, monkeypatch):
+    address = f"unix:{tmp_path}/socket"
+    with Server(two, address, reload_interval_s=0.01), connected(address) as stubs:
         with monkeypatch.context() as patched:
             patched.setattr(two, "current", lambda: 1 // 0)
-            follower.start()
             eventually(lambda: "ZeroDivisionError" in caplog.text)
         two.set_current(Current(2))
-        eventually(lambda: number_of(served) == 2)
-        stop.set()
-        follower.join(10)
-        assert not follower.is_alive()
+        eventually(lambda: stubs.status().worker.generation == 2)
+    assert "reload" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_server_refuses_a_damaged_generation_and_keeps_the_old_one(serve, damaged, sample):

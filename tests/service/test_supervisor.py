@@ -15,9 +15,9 @@ from nearhash.v1 import banks_pb2
 from nearhash_client import Client, NearHashError, Unavailable
 from nearhash_index.hash_types import HASH_TYPES
 
+from .calls import apply, upsert
 from .running import alive, command, connected, descendants, environment, eventually, starting
 from .sample import EMPTY
-from .calls import apply, upsert
 from .violations import refusal
 
 
