@@ -159,7 +159,7 @@ def add_and_withdraw(client: Client, target: str, folder: Path, check: Checks) -
         nearhash("rollback", "2", "--target", target)
         took_s = wait_for(target, value, lambda result: result.generation == 2 and not result.matches)
         check(f"nor after a roll back to the generation that has it, {told(took_s)} it", took_s is not None)
-    check(f"of {calls['answered']:,} calls during the two reloads, {calls['failed']} failed", calls["failed"] == 0)
+    check(f"of {calls['answered']:,} calls meanwhile, {calls['failed']} failed", calls["failed"] == 0)
 
 
 def wait_for(target: str, value: bytes, fulfilled: Callable[[LookupResult], bool]) -> float | None:
