@@ -113,26 +113,27 @@ class DeltaFollower:
         return self._delta(snapshot, now_s)
 
     def _note(self, snapshot: RegistrySnapshot, key: bytes, sequence: int) -> None:
-        """Remember the state of a changed entry, unless it is an addition for which there is no room."""
+        """Remember the state of a changed entry, unless it is an addition for which there is no room.
+
+        What the generation has is never left out: its old state must not go on matching.
+        """
         stored = snapshot.entry(key)
-        if (
-            stored is not None
-            and stored.state != EntryState.WITHDRAWN
-            and key not in self._changed
-            and len(self._changed) >= MAX_ADDITIONS
-        ):
+        is_addition = stored is not None and stored.state != EntryState.WITHDRAWN and key not in self._changed
+        if is_addition and len(self._changed) >= MAX_ADDITIONS and self._find(snapshot, key) is None:
             if self._waiting_from is None:
                 self._waiting_from = sequence
-            if self._row(snapshot, key) is None:
-                return
+            return
         self._changed[key] = stored
 
     def _row(self, snapshot: RegistrySnapshot, key: bytes) -> int | None:
-        """Return the row of the entry in the generation."""
+        """Return the row of a changed entry in the generation, and remember it."""
         if key not in self._rows:
-            bank_number, entry_key = decode_key(key)
-            self._rows[key] = self._generation.find(snapshot.bank_names[bank_number], entry_key)
+            self._rows[key] = self._find(snapshot, key)
         return self._rows[key]
+
+    def _find(self, snapshot: RegistrySnapshot, key: bytes) -> int | None:
+        bank_number, entry_key = decode_key(key)
+        return self._generation.find(snapshot.bank_names[bank_number], entry_key)
 
     def _delta(self, snapshot: RegistrySnapshot, now_s: float) -> Delta:
         manifest = self._generation.manifest
