@@ -19,6 +19,7 @@ from nearhash_index.store.records import TIMES, StoredEntry, decode_entry, encod
 
 __all__ = ["UNCHANGED", "decide"]
 
+_NONE: Final[frozenset[Hash]] = frozenset()
 UNCHANGED: Final = b""
 """Stands for leaving the stored value as it is."""
 
@@ -62,7 +63,7 @@ def decide(change: Change, key: bytes, known: bytes | None, now_s: int) -> tuple
 
 def _upsert(entry: Entry, key: bytes, known: bytes | None, now_s: int) -> tuple[str, bytes]:
     if known is None:
-        return "added", encode_entry(StoredEntry(entry, EntryState.ACTIVE, 0, now_s, now_s))
+        return "added", encode_entry((entry, EntryState.ACTIVE, 0, now_s, now_s, _NONE))
     if _is_withdrawn(known):
         return "withheld", UNCHANGED
     before = decode_entry(key, known)

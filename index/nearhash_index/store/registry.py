@@ -150,7 +150,7 @@ class Registry:
             first = self._last_sequence(txn) + 1
             keys = [encode_key(number, change.key) for change in checked]
             with txn.cursor(db=self._entries) as cursor:
-                known: dict[bytes, bytes] = dict(cursor.getmulti(sorted(set(keys))))
+                known: dict[bytes, bytes] = dict(cursor.getmulti(sorted(dict.fromkeys(keys))))
             changed: dict[bytes, bytes | None] = {}
             log: list[bytes] = []
             counts = dict.fromkeys(ChangeCounts._fields[1:], 0)

@@ -84,7 +84,9 @@ def import_list(
             refuse_rejects(read_list(file, options))
         task = progress.add_task("importing", total=None)
         apply = _applier(connection, bank, f"import {file.name}", dry_run=dry_run)
-        report = import_items(read_list(file, options), apply, lambda count: progress.advance(task, count))
+        report = import_items(
+            read_list(file, options), apply, lambda count: progress.advance(task, count), remember_keys=full
+        )
         if full:
             assert source is not None  # noqa: S101 - checked above
             try:
