@@ -57,7 +57,7 @@ $(PEERS): $(READY)
 	@touch $@
 
 bench: $(PEERS) ## the brute-force kernel beside FAISS
-	$(BIN)/pytest bench --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-group-by=param:words,param:batch
+	$(BIN)/pytest bench --override-ini addopts= --import-mode=importlib --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-group-by=param:words,param:batch
 
 bench-index: $(PEERS) ## the index beside its peers, and how it grows: about half an hour
 	$(BIN)/python -m bench.index_peers

@@ -60,7 +60,7 @@ class Index:
             words is 1 to 4, n less than 2**32. Copied.
         radius : int, optional
             The radius to make fast, in bits, inclusive: 0 for digests. By default 8 per word. All others are answered
-            exactly, too, and never take longer than brute force.
+            exactly, too, by the same tables or by brute force, whichever is expected to be faster.
         threads : int
             Number of tables to build at a time.
 

@@ -28,8 +28,11 @@ __all__ = ["MAX_THRESHOLD", "Limits", "Plan", "Planner", "Probes", "plan_with"]
 MAX_THRESHOLD = 5
 """Farther than that, a table is never cheaper than brute force."""
 
+_SHARE = 0.5
+"""Tables must promise to cost less than this share of brute force: the estimate of brute force is the better one."""
 _CANDIDATES_SHARE = 0.1
-"""Share of the cost of brute force that candidates of one query may cost before it is left to brute force."""
+"""Share of the cost of brute force that the candidates of one query may have, or twice what is
+expected. With more, the query is left to brute force."""
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 64, 1 << 16
 
 
@@ -119,12 +122,14 @@ class Planner:
         for choices in self._choices:
             best = _cheapest_sums(best, dict(enumerate(choices)), radius + 1)
         # What parity saves comes on top, and is less than half.
-        if radius + 1 not in best or not best[radius + 1][0] < 2 * brute_force_ns:
+        if radius + 1 not in best or not best[radius + 1][0] < brute_force_ns:
             return None
         in_order = dict(zip(self._tables, best[radius + 1][1], strict=True))
         thresholds = tuple(in_order[t] for t in range(len(self._bands)))
         plan = plan_with(self._bands, self._words, thresholds, self._sizes, self._costs, brute_force_ns)
-        return plan if plan.cost_ns < brute_force_ns else None
+        return (
+            plan if plan.cost_ns < _SHARE * brute_force_ns and plan.work.candidates < plan.limits.candidates else None
+        )
 
     def _cheapest_in_word(self, tables: list[int], total: int) -> tuple[float, tuple[int, ...]]:
         best: _Choices = {0: (0.0, ())}
@@ -177,12 +182,8 @@ def plan_with(
     entries = sum(half.entries for half in halves) / 2
     candidates = sum(half.candidates for half in halves) / 2
     left_ns = brute_force_ns - len(probes.masks) * costs.probe_ns
-    limits = Limits(
-        entries=max(0, round(left_ns / costs.entry_ns)),
-        candidates=max(
-            _FEWEST_CANDIDATES, min(_MOST_CANDIDATES, round(_CANDIDATES_SHARE * brute_force_ns / costs.candidate_ns))
-        ),
-    )
+    most = max(_CANDIDATES_SHARE * brute_force_ns / costs.candidate_ns, 2 * candidates, _FEWEST_CANDIDATES)
+    limits = Limits(max(0, round(left_ns / costs.entry_ns)), min(round(most), _MOST_CANDIDATES))
     expected = Work(len(probes.masks), entries, candidates)
     return Plan(thresholds, probes, limits, expected, expected.cost_ns(costs))
 

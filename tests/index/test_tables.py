@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from nearhash_index import Matches, brute_force, reference, tables
 from nearhash_index.bands import Band, equal_bands
 from nearhash_index.codes import Codes
-from nearhash_index.plan import MAX_THRESHOLD, Plan, plan_with
+from nearhash_index.plan import MAX_THRESHOLD, Limits, Plan, plan_with
 from nearhash_index.unique import collapse
 from nearhash_index.work import Costs
 
@@ -61,7 +62,7 @@ def search(codes: Codes, queries: Codes, bands: list[Band], thresholds: tuple[in
     planes = tables.read_only(brute_force.planes_of(unique))
     radius = sum(thresholds) + len(thresholds) - 1
     built = tables.build(planes, bands)
-    plan = plan_of(bands, codes.shape[1], thresholds)
+    plan = replace(plan_of(bands, codes.shape[1], thresholds), limits=Limits(entries=10**9, candidates=10**6))
     hits, refused = tables.search(built, planes, plan, tables.read_only(queries), radius)
     assert not refused.any()
     return postings.expand(hits)
