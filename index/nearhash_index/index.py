@@ -186,16 +186,24 @@ class Index:
         self.search(queries, _RADIUS_PER_WORD * self.words if radius is None else radius)
 
     def _probe(self, plan: Plan, queries: Codes, radius: int, threads: int) -> Hits:
-        useful = min(_useful_threads(threads, len(queries) * plan.cost_ns), len(queries))
-        parts = np.array_split(queries, useful) if useful > 1 else [queries]
-        answers = _on_threads(lambda part: tables.search(self._tables, self._planes, plan, part, radius), parts)
-        found, left, first = [], [], 0
-        for part, (hits, refused) in zip(parts, answers, strict=True):
-            found.append(hits._replace(query=hits.query + first))
-            left.append(np.flatnonzero(refused) + first)
-            first += len(part)
-        rest = np.concatenate(left)
-        if len(rest):
+        useful = _useful_threads(threads, len(queries) * plan.cost_ns)
+        if len(queries) < useful:
+            # Too few to share out: each thread looks in tables of its own.
+            parts = [(part, queries, 0) for part in plan.shared_out(useful)]
+        else:
+            borders = np.linspace(0, len(queries), useful + 1, dtype=np.int64)
+            parts = [(plan, queries[first:last], int(first)) for first, last in pairwise(borders)]
+        answers = _on_threads(lambda part: tables.search(self._tables, self._planes, part[0], part[1], radius), parts)
+        found = [
+            hits._replace(query=hits.query + first) for (hits, _), (_, _, first) in zip(answers, parts, strict=True)
+        ]
+        left = np.zeros(len(queries), dtype=np.bool_)
+        for (_, refused), (_, of_part, first) in zip(answers, parts, strict=True):
+            left[first : first + len(of_part)] |= refused
+        if left.any():
+            # What one thread has found of a query that another one has left is found again.
+            found = [Hits(*(array[~left[hits.query]] for array in hits)) for hits in found]
+            rest = np.flatnonzero(left)
             hits = self._scan(tables.read_only(queries[rest]), radius, threads)
             found.append(hits._replace(query=rest[hits.query]))
         return _joined(found)

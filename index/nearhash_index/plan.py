@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -92,6 +92,29 @@ class Plan:
     limits: Limits
     work: Work
     cost_ns: float
+
+    def shared_out(self, parts: int) -> list[Plan]:
+        """Return plans that together probe what this one does, each in tables of its own. At most one per table.
+
+        Thresholds stay as they are, so that each match is still reported by one table, and by one plan.
+        """
+        masks, starts, both_stops = self.probes.masks, self.probes.starts, self.probes.both_stops
+        counts = np.diff(starts)
+        # The largest first, each to the part that has the least so far.
+        loads = np.zeros(min(parts, int(np.count_nonzero(counts))), dtype=np.int64)
+        part_of = np.zeros(len(counts), dtype=np.int64)
+        for t in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]:
+            part_of[t] = loads.argmin()
+            loads[part_of[t]] += counts[t]
+        plans = []
+        for part in range(len(loads)):
+            kept = np.where(part_of == part, counts, 0)
+            part_starts = np.concatenate([[0], np.cumsum(kept)])
+            part_masks = masks[np.repeat(part_of == part, counts)]
+            part_stops = part_starts[:-1] + np.where(kept > 0, both_stops - starts[:-1], 0)
+            probes = self.probes._replace(masks=part_masks, starts=part_starts, both_stops=part_stops)
+            plans.append(replace(self, probes=probes))
+        return plans
 
 
 class Planner:

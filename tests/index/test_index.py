@@ -105,6 +105,22 @@ def test_large_collections_are_searched_by_tables(words: int) -> None:
         assert_same(index.search(many, radius, threads=3), index.search(many, radius), f"radius {radius}, 3 threads")
 
 
+@pytest.mark.parametrize("words", WIDTHS)
+@pytest.mark.parametrize("threads", [2, 3, 64])
+def test_a_lone_query_is_shared_out_by_tables(words: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nearhash_index.index._LEAST_NS_PER_THREAD", 1)
+    rng = np.random.default_rng(words)
+    codes = random_codes(rng, 60_000, words)
+    # Some codes in many tables' buckets at once, so that each match must still be reported once.
+    codes[:3000] = flip_bits(rng, np.repeat(codes[:1], 3000, axis=0), 3)
+    index = Index.build(codes, radius=8)
+    for radius in (0, 5, 8):
+        assert index.explain(radius).path == "tables"
+        for query in (codes[:1], flip_bits(rng, codes[5000:5001], radius), random_codes(rng, 1, words)):
+            expected = reference.search(codes, query, radius)
+            assert_same(index.search(query, radius, threads=threads), expected, f"radius {radius}")
+
+
 def test_brute_force_on_threads_gives_the_same_answer() -> None:
     rng = np.random.default_rng(11)
     codes = random_codes(rng, 600_000, 1)
