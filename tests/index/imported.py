@@ -91,9 +91,7 @@ class Imported:
     def stored(self) -> dict[EntryKey, StoredEntry]:
         """Return every entry, but for its times: two imports may fall into one second or not."""
         with Registry(self.directory) as registry, registry.snapshot() as snapshot:
-            return {
-                stored.entry.key: stored._replace(created_s=0, updated_s=0) for stored in snapshot.entries(BANK)
-            }
+            return {stored.entry.key: stored._replace(created_s=0, updated_s=0) for stored in snapshot.entries(BANK)}
 
     def sequence(self) -> int:
         with Registry(self.directory) as registry:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,152 +10,15 @@ from nearhash_index.entries import EntryKey
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats import ListOptions, read_list
 from nearhash_index.hash_types import HASH_TYPES
-from nearhash_index.importing import find_absent, refuse_rejects
+from nearhash_index.importing import import_items, refuse_rejects
 from nearhash_index.store import Registry
-from nearhash_index.store.changes import Disable, Remove, Withdraw
+from nearhash_index.store.changes import Disable, Withdraw
 
-from .formats import test_ncmec as ncmec
-from .formats import test_stopncii as stopncii
 from .formats.lists import COMPRESSIONS, digits, md5, pdq
-from .imported import BANK, Content, Imported, answers_of, look_up, told
+from .imported import BANK, Imported, answers_of, look_up, told
+from .list_cases import CASES, HEAD, ListCase
+from .samples import AUTHOR
 
-HEAD = "hash,hash_type,entry_id,source,labels,quality,action\n"
-
-
-@dataclass
-class ListCase:
-    """A list, and what importing it into an empty bank must make."""
-
-    files: dict[str, str]
-    content: Content
-    counts: dict[str, int]
-    options: dict[str, object] = field(default_factory=dict)
-    skipped: dict[str, int] = field(default_factory=dict)
-    rejected: tuple[tuple[str, str], ...] = ()
-    """Places, and parts of the reasons."""
-
-    def write(self, folder: Path, suffix: str = "") -> Path:
-        """Write a file, or several into a folder; return the list's path."""
-        folder.mkdir()
-        for name, text in self.files.items():
-            (folder / f"{name}{suffix}").write_bytes(COMPRESSIONS[suffix](text.encode()))
-        return folder if len(self.files) > 1 else folder / f"{next(iter(self.files))}{suffix}"
-
-
-CSV = ListCase(
-    {
-        "list.csv": HEAD
-        + f"{pdq(1)},pdq256,a,ncmec,x;y,90,upsert\n{md5(1)},md5,a,ncmec,,,\n"
-        + f"{pdq(1)},pdq256,a,local,,,\n"  # the same hash, asserted by another source
-        + f"{digits(2, 'phash64')},phash64,,,z,,\n"
-        + f"{pdq(3)},pdq256,c,local,,10,\n{md5(3)},md5,c,local,,,\n"
-        + f"xyz,md5,bad,,,,\n{md5(4)},photodna,d,,,,\n,,nobody,,,,remove\n"
-    },
-    {
-        ("a", "ncmec"): [("pdq256", pdq(1)), ("md5", md5(1))],
-        ("a", "local"): [("pdq256", pdq(1))],
-        (digits(2, "phash64"), "local"): [("phash64", digits(2, "phash64"))],
-        ("c", "local"): [("md5", md5(3))],
-    },
-    {"added": 4, "unchanged": 1, "quarantined": 1, "rejected": 1},
-    skipped={"photodna fingerprint": 1},
-    rejected=(("list.csv, line 8", "hash: 3 characters; a md5 hash has 32"),),
-)
-TSV = ListCase(
-    {"list.tsv": f"hash\thash_type\tentry_id\n{md5(1)}\tmd5\ta\n"}, {("a", "tid"): [("md5", md5(1))]}, {"added": 1}
-)
-TSV.options = {"source": "tid"}
-HEX = ListCase(
-    {"list.txt": f"# reviewed\n{md5(1)}\n\n{md5(2).upper()}\nnope\n{md5(1)}\n"},
-    {(md5(1), "local"): [("md5", md5(1))], (md5(2), "local"): [("md5", md5(2))]},
-    {"added": 2, "unchanged": 1, "rejected": 1},
-    options={"hash_type": HASH_TYPES["md5"]},
-    rejected=(("list.txt, line 5", "4 characters"),),
-)
-JSONL = ListCase(
-    {
-        "list.jsonl": "\n".join(
-            [
-                json.dumps(
-                    {
-                        "entry_id": "a",
-                        "labels": ["x"],
-                        "hashes": [
-                            {"hash_type": "md5", "hash": md5(1)},
-                            {"hash_type": "sha1", "hash": digits(1, "sha1")},
-                            {"hash_type": "pdq256", "hash": "0" * 64},
-                        ],
-                    }
-                ),
-                "{",
-                json.dumps({"entry_id": "b", "source": "ncmec", "hash": md5(2), "hash_type": "md5"}),
-                json.dumps({"entry_id": "a", "source": "ncmec", "action": "remove"}),
-            ]
-        )
-    },
-    {("a", "local"): [("md5", md5(1)), ("sha1", digits(1, "sha1"))], ("b", "ncmec"): [("md5", md5(2))]},
-    {"added": 2, "unchanged": 1, "quarantined": 1, "rejected": 1},
-    rejected=(("list.jsonl, line 2", "not JSON"),),
-)
-THREATEXCHANGE = ListCase(
-    {"list.txt": f"pdq {pdq(1)}\nvideo_md5 {md5(2)}\nvideo_tmk_pdqf abc\npdq {pdq(3)} more\npdq {'f' * 64}\n"},
-    {(pdq(1), "local"): [("pdq256", pdq(1))], (md5(2), "local"): [("md5", md5(2))]},
-    {"added": 3, "quarantined": 1, "rejected": 1},
-    skipped={"video_tmk_pdqf fingerprint": 1},
-    rejected=(("list.txt, line 4", "not '<signal type> <hash>'"),),
-)
-_SEVERAL = f"<fingerprints><md5>{md5(1)}</md5><pdna>x</pdna><pdq>{pdq(1)}</pdq></fingerprints>"
-NCMEC = ListCase(
-    {
-        "page-2.xml": ncmec.page(
-            ncmec.record(record_id="several", fingerprints=_SEVERAL)
-            + ncmec.record("deletedImage", "gone", "2024-05-03T10:00:00Z")
-            + ncmec.record(record_id="bad", fingerprints="<fingerprints><md5>12</md5></fingerprints>"),
-            next_=ncmec.NEXT,
-        ),
-        "page-10.xml": ncmec.page(
-            ncmec.record(record_id="gone", time="2024-05-02T10:00:00Z"), ncmec.record("video", "film", member="7")
-        ),
-    },
-    {
-        ("42/image/several", "ncmec"): [("md5", md5(1)), ("pdq256", pdq(1))],
-        ("7/video/film", "ncmec"): [("md5", md5("film"))],
-    },
-    {"added": 2, "updated": 1, "rejected": 1},
-    skipped={"pdna fingerprint": 1, "earlier state of a record": 1},
-    rejected=(("page-2.xml, image 3 (member 42, id bad), md5", "2 characters"),),
-)
-STOPNCII = ListCase(
-    {
-        "page-2.json": stopncii.page(
-            stopncii.record("gone", "Withdrawn", 30),
-            stopncii.record("stands", "Deleted", caseNumbers={"one": "Deleted", "two": "Active"}),
-            stopncii.record("bad", hashValue="0" * 32),
-            more=True,
-        ),
-        "page-10.json": stopncii.page(
-            stopncii.record("gone", "Active", 20),
-            stopncii.record("film", signalType="VideoMD5", hashValue=md5("film")),
-            stopncii.record("text", signalType="VideoTMK"),
-        ),
-    },
-    {
-        (f"ImagePDQ/{pdq('stands')}", "stopncii"): [("pdq256", pdq("stands"))],
-        (f"VideoMD5/{md5('film')}", "stopncii"): [("md5", md5("film"))],
-    },
-    {"added": 2, "updated": 1, "rejected": 1},
-    skipped={"VideoTMK fingerprint": 1, "earlier state of a record": 1},
-    rejected=(("page-2.json, record 3", "hashValue: 32 characters"),),
-)
-CASES = {
-    "csv": CSV,
-    "tsv": TSV,
-    "hex": HEX,
-    "jsonl": JSONL,
-    "threatexchange": THREATEXCHANGE,
-    "ncmec": NCMEC,
-    "stopncii": STOPNCII,
-}
 EVERY_FORMAT = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 ASKED = [(name, digits(seed, name)) for seed in range(10) for name in HASH_TYPES]
 ASKED += [("pdq256", pdq(seed)) for seed in ("gone", "stands", "bad")]
@@ -180,10 +40,113 @@ def test_every_format_is_looked_up_as_its_list_says(
     assert report.skipped == case.skipped
     assert len(report.rejected) == len(case.rejected)
     for rejected, (place, reason) in zip(report.rejected, case.rejected, strict=True):
-        assert rejected.place == place.replace(f".{place.split('.')[1].split(',')[0]}", "." + place.split(".")[1].split(",")[0] + suffix)
+        assert rejected.place == place.format(suffix)
         assert reason in rejected.reason
     expected = answers_of(case.content)
     assert look_up(imported.view(), ASKED) == expected, "through the delta"
     imported.publish()
     assert imported.view().delta.entries == ()
     assert look_up(imported.view(), ASKED) == expected, "through a build"
+
+
+@EVERY_FORMAT
+def test_importing_again_changes_nothing(tmp_path: Path, imported: Imported, case: ListCase) -> None:
+    path = case.write(tmp_path / "list")
+    imported.load(path, **case.options)
+    sequence, stored = imported.sequence(), imported.stored()
+    again = told(imported.load(path, **case.options))
+    done = sum(case.counts.get(outcome, 0) for outcome in ("added", "updated", "unchanged"))
+    aside = {name: case.counts[name] for name in ("quarantined", "rejected") if name in case.counts}
+    assert again == {"unchanged": done, **aside}
+    assert (imported.sequence(), imported.stored()) == (sequence, stored)
+
+
+@EVERY_FORMAT
+def test_dry_run_tells_the_same_and_changes_nothing(tmp_path: Path, imported: Imported, case: ListCase) -> None:
+    path = case.write(tmp_path / "list")
+    sequence = imported.sequence()
+    dry = imported.load(path, dry_run=True, **case.options)
+    assert (imported.sequence(), imported.stored()) == (sequence, {})
+    assert told(dry) == case.counts
+    wet = imported.load(path, **case.options)
+    assert (wet.counts, wet.rejected, wet.quarantined, wet.skipped) == (
+        dry.counts,
+        dry.rejected,
+        dry.quarantined,
+        dry.skipped,
+    )
+    assert imported.sequence() > sequence
+
+
+@EVERY_FORMAT
+def test_strict_refuses_at_the_first_reject(tmp_path: Path, case: ListCase) -> None:
+    items = read_list(case.write(tmp_path / "list"), ListOptions(**case.options))  # type: ignore[arg-type]
+    if not case.rejected:
+        refuse_rejects(items)
+        return
+    (place, reason), *_ = case.rejected
+    with pytest.raises(InvalidInput, match=reason) as error:
+        refuse_rejects(items)
+    assert error.value.field == place.format("")
+
+
+def test_no_message_shows_a_hash(tmp_path: Path, imported: Imported) -> None:
+    """Hashes in any column: they might come from a list with its columns swapped."""
+    path = tmp_path / "list.csv"
+    rows = [["", ""] + [""] * 5 for _ in range(7)]
+    for column, row in enumerate(rows):
+        row[:2] = [md5(0), "md5"]
+        row[column] = pdq(column)
+    path.write_text(HEAD + "".join(",".join(row) + "\n" for row in rows))
+    report = imported.load(path)
+    assert report.counts["rejected"] >= 4
+    for rejected in report.rejected:
+        assert not any(pdq(seed)[:16] in f"{rejected.place} {rejected.reason}" for seed in range(7))
+
+
+def csv_list(path: Path, names: list[str], source: str = "local", version: int = 0) -> Path:
+    path.write_text(HEAD + "".join(f"{md5((name, version))},md5,{name},{source},,,\n" for name in names))
+    return path
+
+
+def test_counts_of_a_list_that_changes(tmp_path: Path, imported: Imported) -> None:
+    path = tmp_path / "list.csv"
+    imported.load(csv_list(path, ["a", "b", "c", "d"]))
+    imported.apply(Withdraw(EntryKey("d", "local")), Disable(EntryKey("c", "local")))
+    rows = f"{md5(('a', 0))},md5,a,,,,\n{md5(9)},md5,b,,,,\n{md5(8)},md5,c,,,,\n{md5(7)},md5,d,,,,\n"
+    rows += f"{md5(6)},md5,e,,,,\n{md5(5)},md5,f,,,,\n,,f2,,,,remove\n"
+    imported.load(csv_list(tmp_path / "more.csv", ["f2"]))
+    path.write_text(HEAD + rows)
+    report = imported.load(path)
+    assert told(report) == {"added": 2, "updated": 2, "unchanged": 1, "removed": 1, "withheld": 1}
+    expected = answers_of(
+        {("a", "local"): [("md5", md5(("a", 0)))], ("b", "local"): [("md5", md5(9))]}
+        | {("e", "local"): [("md5", md5(6))], ("f", "local"): [("md5", md5(5))]}
+    )
+    asked = [*expected, *[("md5", md5(seed)) for seed in (("b", 0), ("c", 0), ("d", 0), ("f2", 0), 7, 8)]]
+    assert look_up(imported.view(), asked) == expected, "what is disabled stays so, what is withdrawn too"
+    assert imported.entry_count() == 5
+
+
+def test_a_list_of_several_chunks(tmp_path: Path, imported: Imported) -> None:
+    names = [f"{i:06}" for i in range(120_000)]
+    path = csv_list(tmp_path / "list.csv", names)
+    chunks: list[int] = []
+    with Registry(imported.directory) as registry:
+        report = import_items(
+            read_list(path), lambda changes: registry.apply_checked(BANK, changes, AUTHOR), chunks.append
+        )
+    assert told(report) == {"added": len(names)}
+    assert (sum(chunks), len(chunks) > 1) == (len(names), True)
+    assert imported.entry_count() == len(names)
+    imported.publish()
+    expected = {("md5", md5((name, 0))): [(name, "local")] for name in [*names[::5000], *names[-10:]]}
+    assert look_up(imported.view(), expected) == expected
+    # Cut off, the list is imported up to its last whole chunk, and said to be cut off.
+    whole = COMPRESSIONS[".gz"](csv_list(path, names, source="other").read_bytes())
+    (tmp_path / "cut.csv.gz").write_bytes(whole[: len(whole) * 9 // 10])
+    with pytest.raises(InvalidInput, match="break off"):
+        imported.load(tmp_path / "cut.csv.gz")
+    arrived = imported.entry_count() - len(names)
+    assert (arrived > 0, arrived % chunks[0]) == (True, 0)
+    assert told(imported.load(path)) == {"added": len(names) - arrived, "unchanged": arrived}
