@@ -7,12 +7,12 @@ page, how many depends on its format version, so the writer asks a value that it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import finalize, ref
 
 import lmdb
 import numpy as np
@@ -27,8 +27,9 @@ ALIGNMENT_BYTES = 64
 _PAGE_BYTES = 4096
 _PROBE = b"\0probe"
 
-_opening = Lock()
-_live: WeakValueDictionary[tuple[int, int], _Environment] = WeakValueDictionary()
+_opening = RLock()
+"""Held to open and to close; a thread may come to close one while it opens another."""
+_opened: dict[tuple[int, int], _Handle] = {}
 """By device and inode: a path may be written in several ways, and come to name another file."""
 
 
@@ -101,18 +102,48 @@ def _environment(folder: Path) -> _Environment:
     with _opening:
         file = (folder / "data.mdb").stat()
         identity = file.st_dev, file.st_ino
-        environment = _live.get(identity)
+        handle = _opened.get(identity)
+        environment = handle.environment() if handle else None
         if environment is None:
-            environment = _live[identity] = _Environment(folder, file.st_size)
+            if handle:
+                # Its last array is gone, and another thread is about to close it.
+                handle.close()
+            handle = _Handle(folder, file.st_size)
+            environment = _Environment(handle.txn)
+            handle.environment = ref(environment)
+            _opened[identity] = handle
+            finalize(environment, _let_go, identity, handle).atexit = False
         return environment
 
 
-class _Environment:
-    """An open environment and the transaction in which its values are valid."""
+def _let_go(identity: tuple[int, int], handle: _Handle) -> None:
+    with _opening:
+        handle.close()
+        if _opened.get(identity) is handle:
+            del _opened[identity]
+
+
+class _Handle:
+    """What LMDB has opened. Kept until it is closed, so that it is closed before the file is opened again."""
+
+    environment: Callable[[], _Environment | None]
 
     def __init__(self, folder: Path, size_bytes: int) -> None:
-        env: Any = lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False, map_size=size_bytes)
-        self._txn = env.begin(buffers=True)
+        self._env: Any = lmdb.open(
+            str(folder), readonly=True, lock=False, create=False, readahead=False, map_size=size_bytes
+        )
+        self.txn = self._env.begin(buffers=True)
+
+    def close(self) -> None:
+        """Close it, also if it is closed already."""
+        self._env.close()
+
+
+class _Environment:
+    """An open environment's transaction, in which its values are valid. Every array keeps it alive."""
+
+    def __init__(self, txn: Any) -> None:
+        self._txn = txn
 
     def array(self, name: str, spec: ArraySpec) -> NDArray[Any]:
         value = self._txn.get(name.encode())

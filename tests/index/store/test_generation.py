@@ -4,6 +4,7 @@ import gc
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,18 @@ def test_opening_many_times_leaves_no_descriptors(path: Path) -> None:
         Generation.open(folder)
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_threads_open_and_let_go_of_one_generation_at_once(path: Path) -> None:
+    folder = published(path, ENTRIES)
+    expected = list(arrays_of(Generation.open(folder)))
+
+    def open_often(_: int) -> bool:
+        return all(list(arrays_of(Generation.open(folder))) == expected for _ in range(500))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(open_often, range(4)))
+    assert mapped_ranges(folder / "data.mdb") == []
 
 
 def test_another_generation_at_the_same_path_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None:
