@@ -33,7 +33,7 @@ format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 
 test: $(READY) ## the tests, in under five minutes
-	$(BIN)/pytest -m 'not long'
+	$(BIN)/pytest -m 'not long' --numprocesses 2 --dist loadfile
 
 test-long: $(READY) ## the long versions too
 	$(BIN)/pytest
