@@ -140,7 +140,7 @@ STOPNCII = ListCase(
         (f"VideoMD5/{md5('film')}", "stopncii"): [("md5", md5("film"))],
     },
     {"added": 2, "updated": 1, "rejected": 1},
-    skipped={"VideoTMK fingerprint": 1, "earlier state of a record": 1},
+    skipped={"earlier state of a record": 1, "VideoTMK fingerprint": 1},
     rejected=(("page-2.json{}, record 3", "hashValue: 32 characters"),),
 )
 CASES = {

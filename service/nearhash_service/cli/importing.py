@@ -83,7 +83,7 @@ def import_list(
             progress.add_task("checking", total=None)
             refuse_rejects(read_list(file, options))
         task = progress.add_task("importing", total=None)
-        apply = _applier(connection, bank, f"import {file.name}", dry_run=dry_run)
+        apply = _applier(connection, bank, f"import {_printable(file.name)}", dry_run=dry_run)
         report = import_items(
             read_list(file, options), apply, lambda count: progress.advance(task, count), remember_keys=full
         )
@@ -165,4 +165,11 @@ def _print_report(file: Path, report: ImportReport, *, dry_run: bool) -> None:
         f"{report.counts[name]:,} {name}" for name in ("withheld", "quarantined", "rejected") if report.counts[name]
     ]
     told += [f"{count:,} skipped ({what})" for what, count in report.skipped.items()]
-    output.print(f"{file}{', dry run' if dry_run else ''}: {', '.join(told)}", soft_wrap=True, markup=False)
+    output.print(
+        f"{_printable(str(file))}{', dry run' if dry_run else ''}: {', '.join(told)}", soft_wrap=True, markup=False
+    )
+
+
+def _printable(name: str) -> str:
+    """Return a file's name, which may be no text, as the audit log takes it and a terminal shows it."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)
