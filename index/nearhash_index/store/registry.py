@@ -37,6 +37,8 @@ __all__ = ["Registry"]
 
 _MAX_SIZE_BYTES = 1 << 40
 """Address space reserved for the map; the file grows only as needed."""
+_MAX_READERS = 4096
+"""Snapshots at one time, of all processes: more than 256 workers have threads."""
 
 
 class Registry:
@@ -48,7 +50,12 @@ class Registry:
     def __init__(self, directory: DataDirectory) -> None:
         try:
             self._env: Any = lmdb.open(
-                str(directory.registry_path), map_size=_MAX_SIZE_BYTES, max_dbs=5, mode=0o600, readahead=False
+                str(directory.registry_path),
+                map_size=_MAX_SIZE_BYTES,
+                max_dbs=5,
+                max_readers=_MAX_READERS,
+                mode=0o600,
+                readahead=False,
             )
             self._env.reader_check()
             self._banks, self._entries, self._changes, self._timed, self._audit = (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import lmdb
@@ -231,6 +232,15 @@ def test_a_snapshot_does_not_move(registry: Registry) -> None:
         assert (snapshot.sequence, snapshot.banks, entries) == (2, banks, [A])
     assert registry.sequence() == 5
     assert entries_of(registry, "bank") == [B]
+
+
+def test_many_snapshots_may_be_held_at_once(registry: Registry) -> None:
+    registry.create_bank("bank", {}, author=AUTHOR)
+    with ExitStack() as stack:
+        snapshots = [stack.enter_context(registry.snapshot()) for _ in range(2500)]
+        registry.apply("bank", [Upsert(A)], AUTHOR)
+        assert {snapshot.sequence for snapshot in snapshots} == {1}
+    assert registry.sequence() == 2
 
 
 @pytest.mark.parametrize("up_to", [0, 1, 50, 100, 101, 102, 1000])

@@ -1,0 +1,187 @@
+"""Commands that change entries and banks, as an operator uses them: through a server, and on a data directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ..service.running import eventually, serving
+from .commands import bracketed, failed, ok, run
+
+FIRST, SECOND = "c2924c5532bddfc8", "1f0e3dad99908345"
+KEY = ["reviewed", "case [/1]", "--source", "ncmec"]
+
+
+@pytest.fixture
+def csv(tmp_path) -> Path:
+    path = tmp_path / "list.csv"
+    rows = f"{FIRST},phash64,case [/1],ncmec\n{SECOND},phash64,case-2,local\n"
+    path.write_text(f"hash,hash_type,entry_id,source\n{rows}")
+    return path
+
+
+@pytest.fixture(params=["--target", "--data"])
+def where(tmp_path, csv, request) -> Iterator[list[object]]:
+    """A published data directory with two entries, named as options, served or not."""
+    data = ["--data", tmp_path / "data"]
+    ok("bank", "create", "reviewed", *data)
+    ok("import", "reviewed", csv, *data)
+    ok("publish", *data)
+    if request.param == "--data":
+        yield data
+    else:
+        with serving(tmp_path / "server", data[1]) as running:
+            yield ["--target", running.address]
+
+
+def found(where: list[object], value: str = FIRST) -> list[str]:
+    return [match["entry_id"] for match in json.loads(ok("lookup", "--json", value, *where))["matches"]]
+
+
+def finds(where: list[object], expected: list[str]) -> None:
+    """Check what a lookup finds, within the second that a server may take."""
+    eventually(lambda: found(where) == expected)
+
+
+def records(where: list[object], *options: object) -> list[dict[str, object]]:
+    return [json.loads(line) for line in ok("audit", "--json", *options, *where).splitlines()]
+
+
+def test_a_withdrawn_entry_comes_back_by_nothing_but_a_reinstatement(where, csv):
+    told = ok("withdraw", *KEY, "--reason", "taken [back]", *where)
+    assert told == "case [/1]: withdrawn, sequence 4\n"
+    finds(where, [])
+    assert ok("withdraw", *KEY, *where) == "case [/1]: there is nothing to change\n"
+    assert ok("import", "reviewed", csv, *where) == f"{csv}: 0 added, 0 updated, 0 removed, 1 unchanged, 1 withheld\n"
+    assert found(where) == []
+    ok("rollback", 1, *where)
+    assert found(where) == []
+    ok("release", *where)
+    assert ok("reinstate", *KEY, "--reason", "a mistake", *where) == "case [/1]: reinstated, sequence 5\n"
+    assert "1 added" in ok("import", "reviewed", csv, *where)
+    finds(where, ["case [/1]"])
+    table = ok("audit", *where)
+    lines = [line for line in table.splitlines() if "reviewed" in line]
+    assert [
+        word in line for line, word in zip(lines, ["upsert", "reinstate", "withdraw", "upsert", "create"], strict=True)
+    ] == [True] * 5
+    assert "taken [back]" in lines[2]
+    assert FIRST not in table
+    told = records(where)
+    assert [record["action"] for record in told] == ["upsert", "reinstate", "withdraw", "upsert", "create bank"]
+    assert (told[2]["author"]["reason"], told[3]["author"]["reason"]) == ("taken [back]", "import list.csv")
+    assert "@" in told[2]["author"]["actor"]
+    assert records(where, "--limit", 2) == told[:2]
+
+
+def test_a_removed_entry_can_be_imported_again(where, csv):
+    assert ok("remove", *KEY, *where) == "case [/1]: removed, sequence 4\n"
+    finds(where, [])
+    assert ok("remove", *KEY, *where) == "case [/1]: there is nothing to change\n"
+    assert ok("import", "reviewed", csv, *where) == f"{csv}: 1 added, 0 updated, 0 removed, 1 unchanged\n"
+    finds(where, ["case [/1]"])
+
+
+def test_a_disabled_entry_matches_again_when_it_is_enabled_or_its_time_has_come(where):
+    assert ok("disable", *KEY, *where) == "case [/1]: disabled, sequence 4\n"
+    finds(where, [])
+    assert ok("enable", *KEY, *where) == "case [/1]: enabled, sequence 5\n"
+    finds(where, ["case [/1]"])
+    assert ok("enable", *KEY, *where) == "case [/1]: there is nothing to change\n"
+    until = datetime.now() + timedelta(seconds=6)
+    ok("disable", *KEY, "--until", until.strftime("%Y-%m-%d %H:%M:%S"), *where)
+    finds(where, [])
+    assert datetime.now() < until, "too slow to see it disabled"
+    finds(where, ["case [/1]"])
+    assert datetime.now() >= until.replace(microsecond=0)
+
+
+def test_a_banks_radius_and_state_change_at_once(where):
+    near = FIRST[:-1] + "9"
+    assert found(where, near) == ["case [/1]"]
+    (line,) = [
+        row for row in ok("bank", "update", "reviewed", "--radius", "phash64=0", *where).splitlines() if "=" in row
+    ]
+    assert line.split()[:4] == ["reviewed", "2", "enabled", "phash64=0"]
+    eventually(lambda: found(where, near) == [])
+    assert found(where) == ["case [/1]"]
+    assert "disabled" in ok("bank", "update", "reviewed", "--disable", "--reason", "paused", *where)
+    finds(where, [])
+    eventually(lambda: "is disabled" in failed("lookup", FIRST, "--bank", "reviewed", *where))
+    assert "enabled" in ok("bank", "update", "reviewed", "--enable", *where)
+    finds(where, ["case [/1]"])
+    assert [r["author"].get("reason", "") for r in records(where, "--limit", 3)] == ["", "paused", ""]
+
+
+def test_an_allowed_hash_has_no_matches(where, tmp_path):
+    path = tmp_path / "fine.csv"
+    path.write_text(f"hash,hash_type,entry_id\n{FIRST},phash64,known\n")
+    ok("bank", "create", "fine", "--allowlist", *where)
+    listed = [line.split()[2:4] for line in ok("bank", "list", *where).splitlines() if "fine" in line]
+    assert listed == [["allowlist,", "enabled"]]
+    ok("import", "fine", path, *where)
+    finds(where, [])
+    assert found(where, SECOND) == ["case-2"]
+    ok("bank", "update", "fine", "--disable", *where)
+    finds(where, ["case [/1]"])
+
+
+def test_a_publish_can_be_tried_out(where):
+    ok("remove", *KEY, *where)
+    told = ok("publish", "--dry-run", *where)
+    assert [line.split() for line in told.splitlines() if "reviewed" in line] == [["reviewed", "0", "0", "1"]]
+    assert "2 (current)" not in ok("status", *where)
+    assert ok("publish", *where).startswith("published generation 2: 1 entries")
+
+
+def test_quarantined_hashes_are_listed_and_released(where, tmp_path):
+    path = bracketed(tmp_path, "flat.csv")
+    path.write_text(f"hash,hash_type,entry_id\n{'0' * 16},phash64,flat\n")
+    assert told_aside("import", "reviewed", path, *where).startswith(f"{path}: 1 added")
+    listed = ok("quarantine", "list", "reviewed", *where)
+    assert [line.split()[:3] for line in listed.splitlines() if "flat" in line] == [["flat", "local", "phash64"]]
+    assert "says too little about its image" in listed
+    assert ok("quarantine", "release", "reviewed", "flat", *where).startswith("flat: released, sequence ")
+    assert "flat" not in ok("quarantine", "list", "reviewed", *where)
+
+
+def told_aside(*arguments: object) -> str:
+    """Return what a command says that also reports what it kept aside."""
+    done = run(*arguments)
+    assert done.returncode == 0, done
+    assert done.stderr.startswith("quarantined: ")
+    return done.stdout
+
+
+REFUSED = {
+    "withdraw from no bank": (["withdraw", "nobody", "a"], "there is no bank 'nobody'"),
+    "withdraw without a name": (["withdraw", "reviewed", ""], "entry_id: 0 bytes of UTF-8"),
+    "source": (["remove", "reviewed", "a", "--source", "a b"], "'a b' is no name"),
+    "reason": (["withdraw", "reviewed", "a", "--reason", "x" * 501], "reason: use at most 500 printable characters"),
+    "time before 1970": (["disable", "reviewed", "a", "--until", "1960-01-01"], "until: -315"),
+    "update of no bank": (["bank", "update", "nobody"], "there is no bank 'nobody'"),
+    "radius": (["bank", "update", "reviewed", "--radius", "md5=129"], "129 is out of range for md5"),
+    "audit": (["audit", "--limit", "10001"], "limit: 10001 is too many; use 0 to 10000"),
+    "quarantine of no bank": (["quarantine", "list", "nobody"], "there is no bank 'nobody'"),
+}
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory) -> list[object]:
+    where = ["--data", tmp_path_factory.mktemp("refusing") / "data"]
+    ok("bank", "create", "reviewed", *where)
+    return where
+
+
+@pytest.mark.parametrize(("arguments", "told"), REFUSED.values(), ids=REFUSED)
+def test_a_wrong_change_is_refused_in_one_line(refusing, arguments, told):
+    assert told in failed(*arguments, *refusing)
+    assert len(records(refusing)) == 1
+
+
+def test_releasing_what_was_never_published_is_refused(refusing):
+    assert "nothing is published yet" in failed("release", *refusing)
