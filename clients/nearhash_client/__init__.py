@@ -26,11 +26,12 @@ from .errors import (
     error_from_rpc,
 )
 from .hash_types import HASH_TYPES, HashType
-from .results import LookupResult, Match, Unsearchable
+from .results import Allowed, LookupResult, Match, Unsearchable
 
 __all__ = [
     "HASH_TYPES",
     "TLS",
+    "Allowed",
     "AlreadyExists",
     "AsyncClient",
     "Client",

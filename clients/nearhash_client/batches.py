@@ -10,7 +10,7 @@ from nearhash.v1 import lookup_pb2
 from .errors import DeadlineExceeded, invalid
 from .hash_types import find_hash_type
 from .packing import pack
-from .results import LookupResult, Match, Unsearchable
+from .results import Allowed, LookupResult, Match, Unsearchable
 
 # What a server takes in one call by default.
 MAX_BATCH = 4096
@@ -68,6 +68,11 @@ def merge(parts: Sequence[Part], responses: Sequence[lookup_pb2.LookupResponse])
             for found in response.unsearchable
         ),
         truncated=tuple(first + query for first, response in answered for query in response.truncated),
+        allowed=tuple(
+            Allowed(first + item.query, item.bank, item.entry_id, item.source)
+            for first, response in answered
+            for item in response.allowed
+        ),
     )
 
 

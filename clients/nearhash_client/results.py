@@ -47,6 +47,24 @@ class Unsearchable:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """A hash whose matches are left out because an allowlist knows it.
+
+    Attributes
+    ----------
+    query
+        Position of the hash in the batch given to `lookup`, from 0.
+    bank, entry_id, source
+        The allowlist, and its nearest entry.
+    """
+
+    query: int
+    bank: str
+    entry_id: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class LookupResult:
     """The answer to one lookup.
 
@@ -65,6 +83,8 @@ class LookupResult:
         The hashes that were not searched, by query.
     truncated
         Queries with more matches than the limit; the nearest are in `matches`.
+    allowed
+        The hashes whose matches are left out because an allowlist knows them, by query.
     """
 
     generation: int
@@ -72,6 +92,7 @@ class LookupResult:
     matches: tuple[Match, ...]
     unsearchable: tuple[Unsearchable, ...]
     truncated: tuple[int, ...]
+    allowed: tuple[Allowed, ...] = ()
 
     def by_query(self) -> dict[int, list[Match]]:
         """Return the matches of each query that has any, nearest first."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nearhash_client import LookupResult, Match
+from nearhash_client import Allowed, LookupResult, Match
 from nearhash_index.codes import hex_to_hash
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HASH_TYPES, HashType, hash_type_named
@@ -41,6 +41,7 @@ class _Answer:
     matches: list[Match]
     unsearchable: str | None
     truncated: bool
+    allowed: Allowed | None
 
 
 @connected()
@@ -102,8 +103,11 @@ def _queries(given: str, named: HashType | None) -> Iterator[tuple[HashType, _Qu
 def _answers(hash_type: HashType, batch: list[_Query], result: LookupResult) -> Iterator[_Answer]:
     matches = result.by_query()
     reasons = {item.query: item.reason for item in result.unsearchable}
+    allowed = {item.query: item for item in result.allowed}
     for i, query in enumerate(batch):
-        yield _Answer(query, hash_type, result, matches.get(i, []), reasons.get(i), i in result.truncated)
+        yield _Answer(
+            query, hash_type, result, matches.get(i, []), reasons.get(i), i in result.truncated, allowed.get(i)
+        )
 
 
 def _json(answer: _Answer) -> dict[str, object]:
@@ -115,6 +119,9 @@ def _json(answer: _Answer) -> dict[str, object]:
         "sequence": answer.result.sequence,
         "unsearchable": answer.unsearchable,
         "truncated": answer.truncated,
+        "allowed": None
+        if answer.allowed is None
+        else {"bank": answer.allowed.bank, "entry_id": answer.allowed.entry_id},
         "matches": [
             {
                 "distance": match.distance,
@@ -138,6 +145,8 @@ def _print_table(answers: list[_Answer]) -> None:
             )
         if answer.unsearchable:
             rows.add_row(*query, *[""] * 5, "not searched")
+        elif answer.allowed:
+            rows.add_row(*query, *[""] * 5, f"allowed: {answer.allowed.entry_id} in {answer.allowed.bank}")
         elif not answer.matches:
             rows.add_row(*query, *[""] * 5, "no match")
         elif answer.truncated:
