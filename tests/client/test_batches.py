@@ -2,8 +2,9 @@ import time
 
 import pytest
 
-from nearhash_client import DeadlineExceeded
-from nearhash_client.batches import Deadline
+from nearhash.v1 import lookup_pb2
+from nearhash_client import Allowed, DeadlineExceeded
+from nearhash_client.batches import Deadline, merge, split
 
 
 def test_the_time_left_shrinks_and_then_names_the_timeout():
@@ -19,3 +20,24 @@ def test_the_time_left_shrinks_and_then_names_the_timeout():
 
 def test_no_timeout_is_no_deadline():
     assert Deadline(None).remaining_s() is None
+
+
+def test_answers_of_parts_are_numbered_over_the_whole_lookup():
+    parts = split(
+        range(1, 6),
+        hash_type="phash64",
+        radius=None,
+        banks=(),
+        max_matches_per_hash=0,
+        min_sequence=0,
+        max_batch=2,
+    )
+    answers = [
+        lookup_pb2.LookupResponse(
+            generation=7 - i, sequence=9 + i, allowed=[lookup_pb2.Allowed(query=0, bank="fine", entry_id=f"e{i}")]
+        )
+        for i in range(3)
+    ]
+    result = merge(parts, answers)
+    assert (result.generation, result.sequence) == (5, 9)
+    assert result.allowed == tuple(Allowed(2 * i, "fine", f"e{i}", "") for i in range(3))
