@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from nearhash_index.entries import Entry, EntryKey, Hash
+from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.store import DataDirectory, Registry, publish
+from nearhash_index.store.changes import Upsert
+
 from ..service.running import eventually, serving
+from ..service.sample import AUTHOR
 from .commands import bracketed, failed, ok, run
 
 FIRST, SECOND = "c2924c5532bddfc8", "1f0e3dad99908345"
@@ -24,18 +30,26 @@ def csv(tmp_path) -> Path:
     return path
 
 
-@pytest.fixture(params=["--target", "--data"])
-def where(tmp_path, csv, request) -> Iterator[list[object]]:
-    """A published data directory with two entries, named as options, served or not."""
-    data = ["--data", tmp_path / "data"]
-    ok("bank", "create", "reviewed", *data)
-    ok("import", "reviewed", csv, *data)
-    ok("publish", *data)
-    if request.param == "--data":
-        yield data
-    else:
-        with serving(tmp_path / "server", data[1]) as running:
-            yield ["--target", running.address]
+@pytest.fixture
+def data(tmp_path) -> list[object]:
+    """A published data directory with two entries, as options."""
+    directory = DataDirectory.create(tmp_path / "data")
+    entries = [
+        Entry(EntryKey(entry_id, source), (Hash(HASH_TYPES["phash64"], bytes.fromhex(value)),))
+        for entry_id, source, value in (("case [/1]", "ncmec", FIRST), ("case-2", "local", SECOND))
+    ]
+    with Registry(directory) as registry:
+        registry.create_bank("reviewed", {}, author=AUTHOR)
+        registry.apply("reviewed", list(map(Upsert, entries)), AUTHOR)
+    publish(directory.path)
+    return ["--data", directory.path]
+
+
+@pytest.fixture
+def where(tmp_path, data) -> Iterator[list[object]]:
+    """A server of it, as options."""
+    with serving(tmp_path / "server", data[1]) as running:
+        yield ["--target", running.address]
 
 
 def found(where: list[object], value: str = FIRST) -> list[str]:
@@ -49,6 +63,17 @@ def finds(where: list[object], expected: list[str]) -> None:
 
 def records(where: list[object], *options: object) -> list[dict[str, object]]:
     return [json.loads(line) for line in ok("audit", "--json", *options, *where).splitlines()]
+
+
+def test_changes_of_a_data_directory_without_a_server(data):
+    assert ok("withdraw", *KEY, *data) == "case [/1]: withdrawn, sequence 4\n"
+    assert found(data) == []
+    assert found(data, SECOND) == ["case-2"]
+    ok("publish", *data)
+    ok("rollback", *data)
+    assert found(data) == []
+    assert ok("release", *data).startswith("released; serving generation 2: 1 entries")
+    assert [record["action"] for record in records(data)] == ["withdraw", "upsert", "create bank"]
 
 
 def test_a_withdrawn_entry_comes_back_by_nothing_but_a_reinstatement(where, csv):
@@ -73,7 +98,7 @@ def test_a_withdrawn_entry_comes_back_by_nothing_but_a_reinstatement(where, csv)
     assert FIRST not in table
     told = records(where)
     assert [record["action"] for record in told] == ["upsert", "reinstate", "withdraw", "upsert", "create bank"]
-    assert (told[2]["author"]["reason"], told[3]["author"]["reason"]) == ("taken [back]", "import list.csv")
+    assert (told[2]["author"]["reason"], told[0]["author"]["reason"]) == ("taken [back]", "import list.csv")
     assert "@" in told[2]["author"]["actor"]
     assert records(where, "--limit", 2) == told[:2]
 
@@ -92,7 +117,7 @@ def test_a_disabled_entry_matches_again_when_it_is_enabled_or_its_time_has_come(
     assert ok("enable", *KEY, *where) == "case [/1]: enabled, sequence 5\n"
     finds(where, ["case [/1]"])
     assert ok("enable", *KEY, *where) == "case [/1]: there is nothing to change\n"
-    until = datetime.now() + timedelta(seconds=6)
+    until = datetime.now() + timedelta(seconds=4)
     ok("disable", *KEY, "--until", until.strftime("%Y-%m-%d %H:%M:%S"), *where)
     finds(where, [])
     assert datetime.now() < until, "too slow to see it disabled"

@@ -252,7 +252,7 @@ def test_a_changed_data_file_is_corrupt(folder: Path, damage: Any, message: str)
 
 
 def test_every_byte_of_the_manifest_counts(path: Path) -> None:
-    manifest = published(path, {"omega": ENTRIES["omega"]}) / "MANIFEST.json"
+    manifest = published(path, {"omega": ENTRIES["omega"][:1]}) / "MANIFEST.json"
     content = manifest.read_bytes()
     assert b"\\u00e9" in content
     # One bit of each byte in turn, and the one that tells capitals apart.
