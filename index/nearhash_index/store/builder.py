@@ -7,6 +7,7 @@ A process killed at any point leaves the old generation published and, at most, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -115,8 +116,9 @@ def _arrays(columns: Columns) -> Iterator[tuple[str, NDArray[Any]]]:
     for name in columns.hash_counts():
         codes, entry = columns.codes(HASH_TYPES[name])
         yield f"{name}/entry", entry
-        # Fast for the widest radius that a bank asks for.
-        index = Index.build(codes, radius=max(bank.radii[name] for bank in columns.banks))
+        # Fast for the widest radius that a bank asks for, and on all cores that this process is given.
+        widest = max(bank.radii[name] for bank in columns.banks)
+        index = Index.build(codes, radius=widest, threads=len(os.sched_getaffinity(0)))
         del codes
         for part, array in index.arrays().items():
             yield f"{name}/index/{part}", array
