@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nearhash_index.store import DataDirectory
+from nearhash_service.server import Server
+
 from .calls import create
 from .running import Running, Stubs, connected, serving
 from .sample import Sample, make_sample, write_sample
@@ -69,7 +72,8 @@ def bank(stubs) -> str:
 
 
 @pytest.fixture
-def own_stubs(tmp_path, data) -> Iterator:
-    """Connect to a server of this test's own."""
-    with serving(tmp_path / "server", data) as running, connected(running.address) as stubs:
-        yield stubs
+def own_stubs(tmp_path, data) -> Iterator[Stubs]:
+    """Connect to a server of this test's own, in this process, which starts in no time."""
+    address = f"unix:{tmp_path}/socket"
+    with Server(DataDirectory(data), address), connected(address) as connection:
+        yield connection

@@ -114,14 +114,12 @@ def test_what_comes_back_by_a_roll_back_and_what_never_does(own_stubs, kind, com
     apply(own_stubs, EMPTY, change(kind, "added"))
     eventually(lambda: found(own_stubs) == [], 1)
     own_stubs.publish()
-    apply(own_stubs, EMPTY, upsert("later"))
-    own_stubs.publish()
     for number in (2, 3, 2):
         rollback(own_stubs, number)
         served(own_stubs, number)
         assert found(own_stubs) == (["added"] if comes_back and number == 2 else [])
     release(own_stubs)
-    served(own_stubs, 4)
+    served(own_stubs, 3)
     assert found(own_stubs) == []
 
 
@@ -162,19 +160,18 @@ def test_a_bank_disabled_since_is_not_searched_after_a_roll_back_and_its_radii_a
 
 
 @pytest.mark.parametrize("damaged", [{3}, {3, 2}])
-def test_a_release_passes_over_generations_that_are_damaged(tmp_path, data, damaged):
-    with serving(tmp_path / "server", data) as running, connected(running.address) as stubs:
-        for entry_id in "ab":
-            apply(stubs, EMPTY, upsert(entry_id, hash_message(1, VALUE)))
-            stubs.publish()
-        rollback(stubs, 1)
-        for number in damaged:
-            (data / "generations" / f"{number:06}" / "data.mdb").write_bytes(b"")
-        assert release(stubs).number == 3 - len(damaged)
-        served(stubs, 3 - len(damaged))
-        assert found(stubs) == ["a", "b"]
-        apply(stubs, EMPTY, remove("a"))
-        assert stubs.publish().number == 4
+def test_a_release_passes_over_generations_that_are_damaged(own_stubs, data, damaged):
+    for entry_id in "ab":
+        apply(own_stubs, EMPTY, upsert(entry_id, hash_message(1, VALUE)))
+        own_stubs.publish()
+    rollback(own_stubs, 1)
+    for number in damaged:
+        (data / "generations" / f"{number:06}" / "data.mdb").write_bytes(b"")
+    assert release(own_stubs).number == 3 - len(damaged)
+    served(own_stubs, 3 - len(damaged))
+    assert found(own_stubs) == ["a", "b"]
+    apply(own_stubs, EMPTY, remove("a"))
+    assert own_stubs.publish().number == 4
 
 
 def test_rollback_and_status_before_the_first_publish(tmp_path):
@@ -203,11 +200,10 @@ def test_of_two_publishes_at_once_one_is_aborted_or_both_give_the_same(own_stubs
     assert [g.number for g in generations(own_stubs)] == [2, 1]
 
 
-def test_a_generation_that_cannot_be_read_is_left_out_and_refused(tmp_path, data):
-    with serving(tmp_path / "server", data) as running, connected(running.address) as stubs:
-        apply(stubs, EMPTY, upsert("added"))
-        stubs.publish()
-        (data / "generations" / "000001" / "MANIFEST.json").write_text("{}")
-        assert [g.number for g in generations(stubs)] == [2]
-        assert refusal(rollback, stubs, 1).code() == grpc.StatusCode.DATA_LOSS
-        assert stubs.status().current.number == 2
+def test_a_generation_that_cannot_be_read_is_left_out_and_refused(own_stubs, data):
+    apply(own_stubs, EMPTY, upsert("added"))
+    own_stubs.publish()
+    (data / "generations" / "000001" / "MANIFEST.json").write_text("{}")
+    assert [g.number for g in generations(own_stubs)] == [2]
+    assert refusal(rollback, own_stubs, 1).code() == grpc.StatusCode.DATA_LOSS
+    assert own_stubs.status().current.number == 2
