@@ -27,6 +27,7 @@ from .errors import (
 )
 from .hash_types import HASH_TYPES, HashType
 from .results import Allowed, LookupResult, Match, Unsearchable
+from .tokens import Token
 
 __all__ = [
     "HASH_TYPES",
@@ -47,6 +48,7 @@ __all__ = [
     "Overloaded",
     "PermissionDenied",
     "ServerError",
+    "Token",
     "Unauthenticated",
     "Unavailable",
     "Unsearchable",

@@ -13,6 +13,7 @@ from .batches import MAX_BATCH, Deadline, Part, checked_int, merge, split
 from .channel import TLS, open_aio_channel
 from .errors import NearHashError, Unavailable, error_from_rpc
 from .results import LookupResult
+from .tokens import Token
 
 
 class AsyncClient:
@@ -20,7 +21,7 @@ class AsyncClient:
 
     Parameters
     ----------
-    target, tls, max_batch
+    target, tls, token, max_batch
         As for `Client`.
     max_concurrent_calls
         Most calls under way at once for one lookup, at least 1.
@@ -28,16 +29,24 @@ class AsyncClient:
     Raises
     ------
     InvalidRequest
-        If `max_batch` or `max_concurrent_calls` is not a positive int.
+        If an argument is wrong, or the token would leave this machine in plain text.
+    OSError
+        If the token's file cannot be read.
     """
 
     def __init__(
-        self, target: str, *, tls: TLS | None = None, max_batch: int = MAX_BATCH, max_concurrent_calls: int = 4
+        self,
+        target: str | Sequence[str],
+        *,
+        tls: TLS | None = None,
+        token: Token | None = None,
+        max_batch: int = MAX_BATCH,
+        max_concurrent_calls: int = 4,
     ) -> None:
         self._target = target
         self._max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
         self._max_concurrent_calls = checked_int("max_concurrent_calls", max_concurrent_calls, 1, 2**31 - 1)
-        self._channel = open_aio_channel(target, tls=tls)
+        self._channel = open_aio_channel(target, tls=tls, token=token)
         self._stub: lookup_pb2_grpc.LookupServiceAsyncStub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 
     async def lookup(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -10,6 +11,8 @@ import grpc
 import grpc.aio
 
 from .errors import invalid
+from .targets import is_on_this_machine, target_name
+from .tokens import AioTokenInterceptor, Token, TokenInterceptor, token_source
 
 # A worker that restarts is back within two seconds; the waits before the four retries add up to 3.3 s.
 _SERVICE_CONFIG = {
@@ -96,9 +99,63 @@ class TLS:
         )
 
 
-def channel_options() -> list[tuple[str, str | int]]:
-    """Return the channel arguments: retries, load balancing, keepalive, reconnection and size limits."""
-    return [
+def open_channel(target: str | Sequence[str], *, tls: TLS | None = None, token: Token | None = None) -> grpc.Channel:
+    """Open a channel. It connects with the first call.
+
+    Parameters
+    ----------
+    target
+        gRPC's name of the server: ``host:port``, ``dns:///host:port`` or ``unix:/path``; or several servers, as
+        `target_name` takes them. Calls go round robin over all addresses.
+    tls
+        None sends everything in plain text, for anybody on the way to read: only for loopback, a Unix socket, or a
+        network that encrypts by itself.
+    token
+        A bearer token, as `token_source` takes it. Never sent in plain text, except on this machine.
+
+    Raises
+    ------
+    InvalidRequest
+        If `target` names no server, or `token` is none or would leave this machine in plain text.
+    OSError
+        If the token's file cannot be read.
+    """
+    name, source = _checked(target, tls, token)
+    options = _options(name, tls)
+    if tls is None:
+        channel = grpc.insecure_channel(name, options=options)
+    else:
+        channel = grpc.secure_channel(name, _credentials(tls), options=options)
+    return channel if source is None else grpc.intercept_channel(channel, TokenInterceptor(source))
+
+
+def open_aio_channel(
+    target: str | Sequence[str], *, tls: TLS | None = None, token: Token | None = None
+) -> grpc.aio.Channel:
+    """Open an asyncio channel, as `open_channel` does. To be called in a running event loop."""
+    name, source = _checked(target, tls, token)
+    options = _options(name, tls)
+    interceptors = [] if source is None else [AioTokenInterceptor(source)]
+    if tls is None:
+        return grpc.aio.insecure_channel(name, options=options, interceptors=interceptors)
+    return grpc.aio.secure_channel(name, _credentials(tls), options=options, interceptors=interceptors)
+
+
+def _checked(target: str | Sequence[str], tls: TLS | None, token: Token | None) -> tuple[str, Callable[[], str] | None]:
+    name = target_name(target)
+    if token is None:
+        return name, None
+    if tls is None and not is_on_this_machine(name):
+        raise invalid("token", "found one without TLS; give tls=TLS(...), or whoever listens on the way can use it")
+    return name, token_source(token)
+
+
+def _credentials(tls: TLS) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
+
+
+def _options(name: str, tls: TLS | None) -> list[tuple[str, str | int]]:
+    options: list[tuple[str, str | int]] = [
         ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
         # A request larger than this buffer is not retried; gRPC's own 256 KiB is less than a large import sends.
         ("grpc.per_rpc_retry_buffer_size", 4 * 1024 * 1024),
@@ -109,35 +166,9 @@ def channel_options() -> list[tuple[str, str | int]]:
         ("grpc.max_reconnect_backoff_ms", 5_000),
         ("grpc.max_receive_message_length", _MAX_RECEIVE_BYTES),
     ]
-
-
-def open_channel(target: str, *, tls: TLS | None) -> grpc.Channel:
-    """Open a channel. It connects with the first call.
-
-    Parameters
-    ----------
-    target
-        gRPC's name of the server: ``host:port``, ``dns:///host:port`` or ``unix:/path``. Calls go round robin over all
-        addresses that the name resolves to.
-    tls
-        None sends everything in plain text, for anybody on the way to read: only for loopback, a Unix socket, or a
-        network that encrypts by itself.
-    """
-    if tls is None:
-        return grpc.insecure_channel(target, options=channel_options())
-    return grpc.secure_channel(target, _credentials(tls), options=[*channel_options(), *_name_options(tls)])
-
-
-def open_aio_channel(target: str, *, tls: TLS | None) -> grpc.aio.Channel:
-    """Open an asyncio channel, as `open_channel` does. To be called in a running event loop."""
-    if tls is None:
-        return grpc.aio.insecure_channel(target, options=channel_options())
-    return grpc.aio.secure_channel(target, _credentials(tls), options=[*channel_options(), *_name_options(tls)])
-
-
-def _credentials(tls: TLS) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
-
-
-def _name_options(tls: TLS) -> list[tuple[str, str | int]]:
-    return [] if tls.server_name is None else [("grpc.ssl_target_name_override", tls.server_name)]
+    if is_on_this_machine(name):
+        # A proxy of the environment would carry even this off the machine.
+        options.append(("grpc.enable_http_proxy", 0))
+    if tls is not None and tls.server_name is not None:
+        options.append(("grpc.ssl_target_name_override", tls.server_name))
+    return options

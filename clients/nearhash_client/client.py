@@ -12,6 +12,7 @@ from .batches import MAX_BATCH, Deadline, checked_int, merge, split
 from .channel import TLS, open_channel
 from .errors import Unavailable, error_from_rpc
 from .results import LookupResult
+from .tokens import Token
 
 
 class Client:
@@ -20,22 +21,35 @@ class Client:
     Parameters
     ----------
     target
-        gRPC's name of the server: ``host:port``, ``dns:///host:port`` or ``unix:/path``.
+        gRPC's name of the server: ``host:port``, ``dns:///host:port`` or ``unix:/path``; or several servers, each an IP
+        address with its port: ``["10.0.0.1:50051", "10.0.0.2:50051"]``. Calls go round robin over all addresses.
     tls
         None sends everything in plain text: only for loopback, a Unix socket, or a network that encrypts by itself.
+    token
+        A bearer token: the token itself (str), a file that holds it (path, read again when it changes), or a function
+        that returns it at once, asked before each call. Never sent in plain text, except on this machine.
     max_batch
         Most hashes in one call, at least 1. A server refuses more than it is configured for.
 
     Raises
     ------
     InvalidRequest
-        If `max_batch` is not a positive int.
+        If an argument is wrong, or the token would leave this machine in plain text.
+    OSError
+        If the token's file cannot be read.
     """
 
-    def __init__(self, target: str, *, tls: TLS | None = None, max_batch: int = MAX_BATCH) -> None:
+    def __init__(
+        self,
+        target: str | Sequence[str],
+        *,
+        tls: TLS | None = None,
+        token: Token | None = None,
+        max_batch: int = MAX_BATCH,
+    ) -> None:
         self._target = target
         self._max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
-        self._channel = open_channel(target, tls=tls)
+        self._channel = open_channel(target, tls=tls, token=token)
         self._stub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 
     def lookup(

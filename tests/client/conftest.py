@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
-from nearhash_client import TLS, AsyncClient, Client, LookupResult
+from nearhash_client import AsyncClient, Client, LookupResult
 
 Answer = Callable[[lookup_pb2.LookupRequest, grpc.ServicerContext], lookup_pb2.LookupResponse]
 
@@ -55,14 +55,14 @@ def serve() -> Iterator[Callable[..., Peer]]:
         peer.server.stop(0).wait()
 
 
-def lookup_sync(target: str, hashes, *, tls: TLS | None = None, max_batch: int = 4096, **arguments) -> LookupResult:
-    with Client(target, tls=tls, max_batch=max_batch) as client:
+def lookup_sync(target, hashes, *, tls=None, token=None, max_batch: int = 4096, **arguments) -> LookupResult:
+    with Client(target, tls=tls, token=token, max_batch=max_batch) as client:
         return client.lookup(hashes, **arguments)
 
 
-def lookup_aio(target: str, hashes, *, tls: TLS | None = None, max_batch: int = 4096, **arguments) -> LookupResult:
+def lookup_aio(target, hashes, *, tls=None, token=None, max_batch: int = 4096, **arguments) -> LookupResult:
     async def run() -> LookupResult:
-        async with AsyncClient(target, tls=tls, max_batch=max_batch) as client:
+        async with AsyncClient(target, tls=tls, token=token, max_batch=max_batch) as client:
             return await client.lookup(hashes, **arguments)
 
     return asyncio.run(run())
