@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check test test-long demo serve bench bench-index bench-lists proto format clean
+.PHONY: help setup check test test-long demo serve bench bench-index bench-lists proto example format clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -19,6 +19,9 @@ $(READY): pyproject.toml constraints.txt
 
 proto: ## regenerate the gRPC stubs
 	sh proto/generate.sh proto
+
+example: $(READY) ## rewrite the commented example of a configuration
+	$(BIN)/nearhash config --example >service/nearhash.example.toml
 
 check: $(READY) ## format, lint, types, import directions, protos, fresh stubs
 	$(BIN)/ruff format --check .

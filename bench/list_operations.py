@@ -111,7 +111,17 @@ def wait_for_generation(banks: banks_pb2_grpc.BankServiceStub, number: int) -> N
 @contextmanager
 def serving(data: Path) -> Iterator[tuple[str, float]]:
     started_s = time.perf_counter()
-    arguments = ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--workers", "2", "--no-auto-publish"]
+    arguments = [
+        "serve",
+        "--data",
+        str(data),
+        "--listen",
+        "127.0.0.1:0",
+        "--workers",
+        "2",
+        "--set",
+        "publish.auto=false",
+    ]
     command = [sys.executable, "-m", "nearhash_service", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None

@@ -7,15 +7,15 @@ import multiprocessing
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from nearhash_index.errors import NearHashIndexError, Pinned, StorageFailed, StoreBusy
 from nearhash_index.store import DataDirectory, Registry, publish
 from nearhash_index.store.generation import Manifest
+from nearhash_service.config import PublishSection
 
-__all__ = ["AutoPublish", "PublishPolicy", "publish_in_own_process"]
+__all__ = ["AutoPublish", "publish_in_own_process"]
 
 _LOOK_EVERY_S = 1.0
 _PAUSE_AFTER_FAILURE_S = 60.0
@@ -32,22 +32,6 @@ def publish_in_own_process(path: Path) -> Manifest:
             raise StorageFailed("the build was killed; the old generation stays published") from None
 
 
-@dataclass(frozen=True, slots=True)
-class PublishPolicy:
-    """When to publish unasked.
-
-    Attributes
-    ----------
-    changes : int
-        As soon as so many wait.
-    age_s : float
-        As soon as one has waited so long.
-    """
-
-    changes: int = 50_000
-    age_s: float = 900.0
-
-
 class AutoPublish:
     """Publishes when enough changes wait, so that deltas stay small. Runs in a thread.
 
@@ -55,10 +39,10 @@ class AutoPublish:
     ----------
     directory : DataDirectory
     registry : Registry
-    policy : PublishPolicy
+    policy : PublishSection
     """
 
-    def __init__(self, directory: DataDirectory, registry: Registry, policy: PublishPolicy) -> None:
+    def __init__(self, directory: DataDirectory, registry: Registry, policy: PublishSection) -> None:
         self._directory = directory
         self._registry = registry
         self._policy = policy

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from time import monotonic
@@ -17,7 +17,7 @@ from time import monotonic
 from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.building import AutoPublish
-from nearhash_service.config import ServerConfig
+from nearhash_service.config import Config
 from nearhash_service.received_signals import receive_signals
 from nearhash_service.worker import run_worker
 
@@ -37,12 +37,12 @@ class _Worker:
     start_s: float
 
 
-def serve(config: ServerConfig, on_ready: Callable[[str, int], None]) -> None:
+def serve(config: Config, on_ready: Callable[[str, int], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain all workers.
 
     Parameters
     ----------
-    config : ServerConfig
+    config : Config
     on_ready : callable
         Told host and port once every worker takes calls.
 
@@ -53,10 +53,10 @@ def serve(config: ServerConfig, on_ready: Callable[[str, int], None]) -> None:
     NotADataDirectory, WrongVersion, CorruptData, StorageFailed
         If the data directory cannot be used; one is made where nothing is yet.
     """
-    directory = DataDirectory.create(config.data)
+    directory = DataDirectory.create(config.server.data)
     registry = Registry(directory)
-    reservation = _reserve(config.host, config.port)
-    config = replace(config, port=reservation.getsockname()[1])
+    reservation = _reserve(config.server.host, config.server.port)
+    config = config.listening_on(reservation.getsockname()[1])
     # Spawned, not forked: gRPC does not survive a fork.
     context = multiprocessing.get_context("spawn")
     stopped = receive_signals(signal.SIGTERM, signal.SIGINT)
@@ -69,15 +69,15 @@ def serve(config: ServerConfig, on_ready: Callable[[str, int], None]) -> None:
         return _Worker(process, ours, monotonic())
 
     stop_publishing = threading.Event()
-    if config.auto_publish:
-        publisher = AutoPublish(directory, registry, config.auto_publish)
+    if config.publish.auto:
+        publisher = AutoPublish(directory, registry, config.publish)
         threading.Thread(target=publisher.run, args=(stop_publishing,), name="publish", daemon=True).start()
-    workers = [start() for _ in range(config.workers)]
+    workers = [start() for _ in range(config.server.workers)]
     try:
-        _supervise(workers, start, stopped, lambda: on_ready(config.host, config.port))
+        _supervise(workers, start, stopped, lambda: on_ready(config.server.host, config.server.port))
     finally:
         stop_publishing.set()
-        _stop(workers, within_s=config.drain_delay_s + config.drain_grace_s + 5)
+        _stop(workers, within_s=config.server.drain_delay_s + config.server.drain_grace_s + 5)
         reservation.close()
 
 

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection, wait
 import grpc
 
 from nearhash_index.store import DataDirectory
-from nearhash_service.config import ServerConfig, TLSFiles
+from nearhash_service.config import Config, TLSSection
 from nearhash_service.received_signals import receive_signals
 from nearhash_service.server import Server
 from nearhash_service.worker_board import WorkerBoard
@@ -17,7 +17,7 @@ from nearhash_service.worker_board import WorkerBoard
 __all__ = ["run_worker"]
 
 
-def run_worker(config: ServerConfig, supervisor: Connection) -> None:
+def run_worker(config: Config, supervisor: Connection) -> None:
     """Serve until SIGTERM, or until the supervisor is gone.
 
     Parameters
@@ -30,22 +30,24 @@ def run_worker(config: ServerConfig, supervisor: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminated = receive_signals(signal.SIGTERM)
     server = Server(
-        DataDirectory(config.data),
-        f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}",
-        credentials=_credentials(config.tls) if config.tls else None,
-        reload_interval_s=config.reload_interval_s,
-        board=WorkerBoard(config.data),
+        DataDirectory(config.server.data),
+        config.server.listen,
+        credentials=_credentials(config.tls),
+        reload_interval_s=config.server.reload_interval_s,
+        board=WorkerBoard(config.server.data),
     )
     server.start()
     supervisor.send("ready")
     wait([terminated, supervisor])
-    server.drain(delay_s=config.drain_delay_s, grace_s=config.drain_grace_s)
+    server.drain(delay_s=config.server.drain_delay_s, grace_s=config.server.drain_grace_s)
 
 
-def _credentials(tls: TLSFiles) -> grpc.ServerCredentials:
-    authority = tls.client_authority.read_bytes() if tls.client_authority else None
+def _credentials(tls: TLSSection) -> grpc.ServerCredentials | None:
+    if tls.certificate is None or tls.key is None:
+        return None
+    authority = tls.client_ca.read_bytes() if tls.client_ca else None
     return grpc.ssl_server_credentials(
-        [(tls.private_key.read_bytes(), tls.certificate_chain.read_bytes())],
+        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
         root_certificates=authority,
         require_client_auth=authority is not None,
     )

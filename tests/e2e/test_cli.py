@@ -22,7 +22,7 @@ GROUPS = {"bank": ["create", "list", "update"], "quarantine": ["list", "release"
 COMMANDS = [
     *GROUPS,
     *(f"{group} {name}" for group, names in GROUPS.items() for name in names),
-    *["import", "publish", "rollback", "release", "serve", "lookup", "hash", "status", "watch", "audit"],
+    *["import", "publish", "rollback", "release", "serve", "config", "lookup", "hash", "status", "watch", "audit"],
     *["withdraw", "remove", "disable", "enable", "reinstate"],
 ]
 HEX = "c2924c5532bddfc8"
@@ -215,7 +215,7 @@ USAGE = {
     "negative generation": ["rollback", "--", "-1"],
     "generation beyond 64 bits": ["rollback", str(2**64)],
     "both --data and --target": ["status", "--data", "x", "--target", "127.0.0.1:1"],
-    "serve without data": ["serve"],
+    "a setting without a value": ["serve", "--set", "publish.auto"],
 }
 
 

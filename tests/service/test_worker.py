@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from nearhash_service.config import ServerConfig
+from nearhash_service.config import Config, ServerSection
 from nearhash_service.worker import run_worker
 
 from .running import connected
@@ -17,7 +17,8 @@ def worker(data):
     with socket.socket() as reservation:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reservation.bind(("127.0.0.1", 0))
-        config = ServerConfig(data, port=reservation.getsockname()[1], drain_delay_s=0.05)
+        listen = f"127.0.0.1:{reservation.getsockname()[1]}"
+        config = Config(server=ServerSection(data=data, listen=listen, drain_delay_s=0.05))
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=run_worker, args=(config, theirs))
@@ -26,7 +27,7 @@ def worker(data):
         try:
             assert ours.poll(60)
             assert ours.recv() == "ready"
-            yield process, ours, f"127.0.0.1:{config.port}"
+            yield process, ours, listen
         finally:
             process.kill()
             process.join(10)

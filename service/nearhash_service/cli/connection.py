@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
 import typer
 
@@ -18,6 +16,7 @@ from nearhash.v1 import banks_pb2_grpc
 from nearhash_client import TLS, Client
 from nearhash_client.channel import open_channel
 from nearhash_index.store import DataDirectory, Registry
+from nearhash_service.cli.shared_options import with_options_of
 from nearhash_service.server import Server
 
 __all__ = ["DEFAULT_TARGET", "Connection", "connected"]
@@ -60,25 +59,7 @@ def connected(*, create: bool = False) -> Callable[[Callable[..., None]], Callab
     create : bool
         Whether --data may name a folder that is still to be made.
     """
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command).parameters
-        hints = get_type_hints(command, include_extras=True)
-        _, *rest = own.values()
-        *options, _create = inspect.signature(_connection, eval_str=True).parameters.values()
-
-        @functools.wraps(command)
-        def wrapped(**arguments: Any) -> None:
-            where = {option.name: arguments.pop(option.name) for option in options}
-            with _connection(**where, create=create) as connection:
-                command(connection, **arguments)
-
-        wrapped.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [parameter.replace(annotation=hints[parameter.name]) for parameter in rest] + options
-        )
-        return wrapped
-
-    return decorate
+    return with_options_of(_connection, create=create)
 
 
 @contextmanager

@@ -1,63 +1,93 @@
-"""nearhash serve."""
+"""nearhash serve, nearhash config."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nearhash_index.errors import InvalidInput
-from nearhash_service.building import PublishPolicy
-from nearhash_service.cli.connection import DEFAULT_TARGET
 from nearhash_service.cli.printing import output
-from nearhash_service.config import ServerConfig, TLSFiles, parse_address
+from nearhash_service.cli.shared_options import with_options_of
+from nearhash_service.config import ConfigSources, Given
+from nearhash_service.config.example import effective, example
 from nearhash_service.supervisor import serve as run_workers
 
-__all__ = ["serve"]
+__all__ = ["serve", "show_config"]
 
 
-def serve(
-    data: Annotated[
-        Path, typer.Option(help="The data directory; made if there is none.", envvar="NEARHASH_DATA", metavar="DIR")
-    ],
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Port 0: one that is free.")] = DEFAULT_TARGET,
-    workers: Annotated[int, typer.Option(help="Processes that share the port and the memory map.")] = 1,
-    auto_publish: Annotated[bool, typer.Option(help="Whether to publish unasked.")] = True,
-    publish_changes: Annotated[int, typer.Option(min=1, help="... as soon as so many changes wait.")] = 50_000,
-    publish_age_s: Annotated[float, typer.Option(min=1, help="... as soon as one has waited so many seconds.")] = 900,
-    tls_certificate: Annotated[Path | None, typer.Option(help="PEM of the certificate chain.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM of the private key.")] = None,
+@contextmanager
+def _sources(
+    file: Annotated[
+        Path | None,
+        typer.Option("--config", help="The configuration, a TOML file.", envvar="NEARHASH_CONFIG", metavar="FILE"),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="The data directory; made if there is none.", metavar="DIR")] = None,
+    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Port 0: one that is free.")] = None,
+    workers: Annotated[str | None, typer.Option(help="Processes that share the port.", metavar="INTEGER")] = None,
+    tls_certificate: Annotated[str | None, typer.Option(help="PEM of the certificate chain.", metavar="FILE")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="PEM of the private key.", metavar="FILE")] = None,
     tls_client_ca: Annotated[
-        Path | None, typer.Option(help="PEM of an authority: only clients with its certificate are let in.")
+        str | None,
+        typer.Option(help="PEM of an authority: only clients with its certificate are let in.", metavar="FILE"),
     ] = None,
     allow_plaintext: Annotated[
         bool, typer.Option("--allow-plaintext", help="Serve other machines without TLS: for networks that encrypt.")
     ] = False,
-) -> None:
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting; `nearhash config` lists them.", metavar="SECTION.KEY=VALUE"),
+    ] = None,
+) -> Iterator[ConfigSources]:
+    common = {
+        "server.data": data,
+        "server.listen": listen,
+        "server.workers": workers,
+        "server.allow_plaintext": "true" if allow_plaintext else None,
+        "tls.certificate": tls_certificate,
+        "tls.key": tls_key,
+        "tls.client_ca": tls_client_ca,
+    }
+    flags = {key: Given(value, _flag(key)) for key, value in common.items() if value is not None}
+    for setting in settings or ():
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{setting!r}; write SECTION.KEY=VALUE, such as publish.auto=false")
+        flags[key] = Given(value, f"--set {key}")
+    yield ConfigSources(file, flags=flags)
+
+
+@with_options_of(_sources)
+def serve(sources: ConfigSources) -> None:
     """Serve lookups and administration until SIGTERM or Ctrl-C, then let calls in flight end.
 
     Example: nearhash serve --data data --listen 127.0.0.1:50051 --workers 2
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s supervisor %(process)d %(levelname)s %(message)s")
-    host, port = parse_address(listen, "--listen")
-    config = ServerConfig(
-        data=data,
-        host=host,
-        port=port,
-        workers=workers,
-        tls=_tls(tls_certificate, tls_key, tls_client_ca),
-        allow_plaintext=allow_plaintext,
-        auto_publish=PublishPolicy(publish_changes, publish_age_s) if auto_publish else None,
-    )
+    config = sources.load().config
+    data, workers = config.server.data, config.server.workers
     run_workers(config, lambda host, port: output.print(f"serving {data} at {host}:{port} with {workers} workers"))
     output.print("stopped")
 
 
-def _tls(certificate: Path | None, key: Path | None, client_authority: Path | None) -> TLSFiles | None:
-    if certificate is None and key is None and client_authority is None:
-        return None
-    if certificate is None or key is None:
-        raise InvalidInput("--tls-certificate, --tls-key", "only one of them; TLS needs both")
-    return TLSFiles(certificate, key, client_authority)
+@with_options_of(_sources)
+def show_config(
+    sources: ConfigSources,
+    as_example: Annotated[
+        bool, typer.Option("--example", help="Print a commented file with all settings and their defaults instead.")
+    ] = False,
+) -> None:
+    """Show the settings that `nearhash serve` would use with the same options, and where each comes from.
+
+    Example: nearhash config --config nearhash.toml --workers 2
+    """
+    typer.echo(example() if as_example else effective(sources.load()), nl=False)
+
+
+def _flag(key: str) -> str:
+    """Return the flag of a setting that has one."""
+    section, _, name = key.partition(".")
+    return "--" + (name if section == "server" else f"{section}-{name}").replace("_", "-")

@@ -1,0 +1,71 @@
+"""The section [server]."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from nearhash_index.errors import InvalidInput
+from nearhash_service.config.section import Section
+
+__all__ = ["ServerSection", "parse_address"]
+
+
+class ServerSection(Section):
+    """Where and how to serve."""
+
+    data: Annotated[Path, Meta(description="The data directory; made if there is none.")]
+    listen: Annotated[str, Meta(description="HOST:PORT. Port 0: one that is free.")] = "127.0.0.1:50051"
+    workers: Annotated[
+        int, Meta(ge=1, le=256, description="Processes that share the port and the memory map, 1 to 256.")
+    ] = 1
+    allow_plaintext: Annotated[
+        bool,
+        Meta(
+            description="Serve other machines without TLS: whoever is on the way can read hashes. "
+            "For networks that encrypt."
+        ),
+    ] = False
+    reload_interval_s: Annotated[
+        float, Meta(ge=0.01, le=60, description="How often a worker looks for changes, 0.01 to 60.")
+    ] = 0.1
+    drain_delay_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=600,
+            description="Between telling NOT_SERVING and refusing new calls, for load balancers to notice.",
+        ),
+    ] = 0.3
+    drain_grace_s: Annotated[float, Meta(ge=0, le=600, description="Time for calls in flight to end.")] = 10.0
+
+    def __post_init__(self) -> None:
+        parse_address(self.listen, "server.listen")
+
+    @property
+    def host(self) -> str:
+        """The host to listen on."""
+        return parse_address(self.listen, "server.listen")[0]
+
+    @property
+    def port(self) -> int:
+        """The port to listen on; 0: one that is free."""
+        return parse_address(self.listen, "server.listen")[1]
+
+    def is_loopback(self) -> bool:
+        """Tell whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def parse_address(text: str, field: str) -> tuple[str, int]:
+    """Split HOST:PORT, with brackets around an IPv6 host; raise InvalidInput if it is malformed."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise InvalidInput(field, f"{text!r} is no address; write HOST:PORT, such as 127.0.0.1:50051")
+    return host.removeprefix("[").removesuffix("]"), int(port)

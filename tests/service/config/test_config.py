@@ -1,0 +1,59 @@
+import subprocess
+
+import pytest
+
+from nearhash_index.errors import InvalidInput
+from nearhash_service.config import Config, ServerSection, TLSSection
+
+from ..certificates import Authority
+from ..running import command, environment
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.3.2.1:0", "[::1]:2", "localhost:3"])
+def test_loopback_is_served_in_plain_text(tmp_path, listen):
+    assert Config(server=ServerSection(data=tmp_path, listen=listen)).server.listen == listen
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.168.1.1", "8.8.8.8", "example.com", "localhost.example.com"])  # noqa: S104
+def test_other_addresses_need_tls_or_leave_to_do_without(tmp_path, host):
+    listen = f"{host}:50051"
+    with pytest.raises(InvalidInput, match=r"server\.listen.*can be reached from other machines.*--allow-plaintext"):
+        Config(server=ServerSection(data=tmp_path, listen=listen))
+    assert Config(server=ServerSection(data=tmp_path, listen=listen, allow_plaintext=True)).tls.certificate is None
+    certificate, key = Authority(tmp_path, "ours").issue("server")
+    tls = TLSSection(certificate=certificate, key=key)
+    assert Config(server=ServerSection(data=tmp_path, listen=listen), tls=tls).tls == tls
+
+
+@pytest.mark.parametrize(("host", "listening"), [("127.0.0.1", "127.0.0.1:7"), ("[::1]", "[::1]:7")])
+def test_the_port_that_was_free_takes_the_place_of_port_0(tmp_path, host, listening):
+    config = Config(server=ServerSection(data=tmp_path, listen=f"{host}:0", workers=3)).listening_on(7)
+    assert (config.server.listen, config.server.port, config.server.workers) == (listening, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--listen", "0.0.0.0:0"], "--listen: 0.0.0.0 can be reached from other machines"),
+        (["--listen", "nowhere"], "--listen: 'nowhere' is no address"),
+        (["--listen", "127.0.0.1:0", "--workers", "0"], "--workers: expected `int` >= 1; found '0'"),
+        (["--listen", "127.0.0.1:0", "--tls-key", "x"], "TLS needs both"),
+        (["--listen", "127.0.0.1:0", "--tls-client-ca", "x"], "TLS needs both"),
+        (["--listen", "127.0.0.1:0", "--tls-certificate", "x", "--tls-key", "y"], "no such file"),
+        (["--listen", "256.1.1.1:0", "--allow-plaintext"], "cannot listen on 256.1.1.1:0"),
+        (["--listen", "192.0.2.1:0", "--allow-plaintext"], "cannot listen on 192.0.2.1:0"),
+    ],
+)
+def test_serve_refuses_them_in_one_line(tmp_path, arguments, told):
+    done = subprocess.run(
+        command("serve", "--data", tmp_path / "data", *arguments),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment(),
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,54 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nearhash_service.config import ConfigSources, Given
+from nearhash_service.config.example import effective, example
+
+EXAMPLE = Path(__file__).parents[3] / "service" / "nearhash.example.toml"
+DATA = {"server.data": Given("data", "--data")}
+
+
+def test_the_example_in_the_repository_is_up_to_date():
+    assert EXAMPLE.read_text() == example(), "run `make example`"
+
+
+def test_the_example_is_a_configuration_that_changes_no_default():
+    assert tomllib.loads(EXAMPLE.read_text()) == {"server": {"data": "data"}, "tls": {}, "publish": {}}
+    assert ConfigSources(EXAMPLE, {}, DATA).load().config == ConfigSources(None, {}, DATA).load().config
+
+
+def test_what_the_example_says_of_defaults_is_so(tmp_path):
+    uncommented = re.sub(r'^# (\w+ = (?!""))', r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
+    assert uncommented != EXAMPLE.read_text()
+    file = tmp_path / "nearhash.toml"
+    file.write_text(uncommented)
+    flags = {"server.data": Given("data", "--data")}
+    assert ConfigSources(file, {}, flags).load().config == ConfigSources(None, {}, DATA).load().config
+
+
+def test_every_key_stands_in_the_example():
+    loaded = ConfigSources(None, {}, DATA).load()
+    text = EXAMPLE.read_text()
+    for key in loaded.origins:
+        section, _, name = key.partition(".")
+        assert re.search(rf"\[{section}\]\n(?:(?!\n\[).)*^(# )?{name} = ", text, re.MULTILINE | re.DOTALL), key
+
+
+@pytest.mark.parametrize("data", ["lists", 'a "quoted" [path] #1', "münchen\\"])
+def test_what_is_in_effect_is_printed_as_a_configuration_with_origins(tmp_path, data):
+    flags = {"server.data": Given(data, "--data")}
+    loaded = ConfigSources(None, {"NEARHASH_SERVER__WORKERS": "3"}, flags).load()
+    printed = effective(loaded)
+    lines = printed.splitlines()
+    assert "workers = 3  # NEARHASH_SERVER__WORKERS" in lines
+    assert 'listen = "127.0.0.1:50051"  # default' in lines
+    assert "# key is not set" in lines
+    assert any(line.startswith("data = ") and line.endswith("  # --data") for line in lines)
+    file = tmp_path / "printed.toml"
+    file.write_text(printed)
+    again = ConfigSources(file, {}, {"server.data": Given(data, "--data")}).load()
+    assert again.config == loaded.config
+    assert tomllib.loads(printed)["server"]["data"] == data
