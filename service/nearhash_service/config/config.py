@@ -13,7 +13,7 @@ from nearhash_service.config.tls import TLSSection
 __all__ = ["Config"]
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """What `nearhash serve` runs.
 
     Raises

@@ -58,7 +58,7 @@ def _example_lines() -> Iterator[str]:
 
 
 def _description(hint: Any) -> str:
-    return next(meta.description for meta in hint.__metadata__ if isinstance(meta, msgspec.Meta))
+    return next(str(meta.description) for meta in hint.__metadata__ if isinstance(meta, msgspec.Meta))
 
 
 def _toml(value: object) -> str:

@@ -11,7 +11,7 @@ from nearhash_service.config.section import Section
 __all__ = ["PublishSection"]
 
 
-class PublishSection(Section):
+class PublishSection(Section, frozen=True):
     """When to publish unasked."""
 
     auto: Annotated[bool, Meta(description="Whether to publish unasked.")] = True

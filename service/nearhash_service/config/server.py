@@ -14,7 +14,7 @@ from nearhash_service.config.section import Section
 __all__ = ["ServerSection", "parse_address"]
 
 
-class ServerSection(Section):
+class ServerSection(Section, frozen=True):
     """Where and how to serve."""
 
     data: Annotated[Path, Meta(description="The data directory; made if there is none.")]

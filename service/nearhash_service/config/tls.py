@@ -14,7 +14,7 @@ from nearhash_service.config.section import Section
 __all__ = ["TLSSection"]
 
 
-class TLSSection(Section):
+class TLSSection(Section, frozen=True):
     """PEM files. Without a certificate, the server speaks plain text."""
 
     certificate: Annotated[Path | None, Meta(description="PEM file of the certificate chain.")] = None
