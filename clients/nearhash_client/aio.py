@@ -9,7 +9,7 @@ import grpc
 
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 
-from .batches import MAX_BATCH, Deadline, Part, checked_int, merge, split
+from .batches import LOOKUP_SERVICE, MAX_BATCH, Deadline, Part, checked_int, merge, split
 from .channel import TLS, open_aio_channel
 from .errors import NearHashError, Unavailable, error_from_rpc
 from .results import LookupResult
@@ -46,7 +46,7 @@ class AsyncClient:
         self._target = target
         self._max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
         self._max_concurrent_calls = checked_int("max_concurrent_calls", max_concurrent_calls, 1, 2**31 - 1)
-        self._channel = open_aio_channel(target, tls=tls, token=token)
+        self._channel = open_aio_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
         self._stub: lookup_pb2_grpc.LookupServiceAsyncStub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 
     async def lookup(

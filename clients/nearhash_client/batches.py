@@ -14,6 +14,7 @@ from .results import Allowed, LookupResult, Match, Unsearchable
 
 # What a server takes in one call by default.
 MAX_BATCH = 4096
+LOOKUP_SERVICE = lookup_pb2.DESCRIPTOR.services_by_name["LookupService"].full_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ import grpc
 import grpc.aio
 
 from .errors import invalid
-from .targets import is_on_this_machine, target_name
+from .targets import is_on_this_machine, may_be_several, target_name
 from .tokens import AioTokenInterceptor, Token, TokenInterceptor, token_source
 
 # A worker that restarts is back within two seconds; the waits before the four retries add up to 3.3 s.
-_SERVICE_CONFIG = {
+_SERVICE_CONFIG: dict[str, object] = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
@@ -99,7 +99,13 @@ class TLS:
         )
 
 
-def open_channel(target: str | Sequence[str], *, tls: TLS | None = None, token: Token | None = None) -> grpc.Channel:
+def open_channel(
+    target: str | Sequence[str],
+    *,
+    tls: TLS | None = None,
+    token: Token | None = None,
+    watched_service: str | None = None,
+) -> grpc.Channel:
     """Open a channel. It connects with the first call.
 
     Parameters
@@ -112,6 +118,9 @@ def open_channel(target: str | Sequence[str], *, tls: TLS | None = None, token: 
         network that encrypts by itself.
     token
         A bearer token, as `token_source` takes it. Never sent in plain text, except on this machine.
+    watched_service
+        Of several servers, in a list or under one name with ``dns:``, those whose health says that they do not serve
+        this service get no calls. A single server is always called: its health would only delay its answer.
 
     Raises
     ------
@@ -121,7 +130,7 @@ def open_channel(target: str | Sequence[str], *, tls: TLS | None = None, token: 
         If the token's file cannot be read.
     """
     name, source = _checked(target, tls, token)
-    options = _options(name, tls)
+    options = _options(name, tls, watched_service)
     if tls is None:
         channel = grpc.insecure_channel(name, options=options)
     else:
@@ -130,11 +139,15 @@ def open_channel(target: str | Sequence[str], *, tls: TLS | None = None, token: 
 
 
 def open_aio_channel(
-    target: str | Sequence[str], *, tls: TLS | None = None, token: Token | None = None
+    target: str | Sequence[str],
+    *,
+    tls: TLS | None = None,
+    token: Token | None = None,
+    watched_service: str | None = None,
 ) -> grpc.aio.Channel:
     """Open an asyncio channel, as `open_channel` does. To be called in a running event loop."""
     name, source = _checked(target, tls, token)
-    options = _options(name, tls)
+    options = _options(name, tls, watched_service)
     interceptors = [] if source is None else [AioTokenInterceptor(source)]
     if tls is None:
         return grpc.aio.insecure_channel(name, options=options, interceptors=interceptors)
@@ -154,9 +167,12 @@ def _credentials(tls: TLS) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
 
 
-def _options(name: str, tls: TLS | None) -> list[tuple[str, str | int]]:
+def _options(name: str, tls: TLS | None, watched_service: str | None) -> list[tuple[str, str | int]]:
+    config = _SERVICE_CONFIG
+    if watched_service is not None and may_be_several(name):
+        config = {**config, "healthCheckConfig": {"serviceName": watched_service}}
     options: list[tuple[str, str | int]] = [
-        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        ("grpc.service_config", json.dumps(config)),
         # A request larger than this buffer is not retried; gRPC's own 256 KiB is less than a large import sends.
         ("grpc.per_rpc_retry_buffer_size", 4 * 1024 * 1024),
         ("grpc.keepalive_time_ms", 60_000),

@@ -8,7 +8,7 @@ import grpc
 
 from nearhash.v1 import lookup_pb2_grpc
 
-from .batches import MAX_BATCH, Deadline, checked_int, merge, split
+from .batches import LOOKUP_SERVICE, MAX_BATCH, Deadline, checked_int, merge, split
 from .channel import TLS, open_channel
 from .errors import Unavailable, error_from_rpc
 from .results import LookupResult
@@ -22,7 +22,8 @@ class Client:
     ----------
     target
         gRPC's name of the server: ``host:port``, ``dns:///host:port`` or ``unix:/path``; or several servers, each an IP
-        address with its port: ``["10.0.0.1:50051", "10.0.0.2:50051"]``. Calls go round robin over all addresses.
+        address with its port: ``["10.0.0.1:50051", "10.0.0.2:50051"]``. Calls go round robin over all addresses. Of
+        several servers, in a list or under ``dns:///``, those that say that they do not serve get none.
     tls
         None sends everything in plain text: only for loopback, a Unix socket, or a network that encrypts by itself.
     token
@@ -49,7 +50,7 @@ class Client:
     ) -> None:
         self._target = target
         self._max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
-        self._channel = open_channel(target, tls=tls, token=token)
+        self._channel = open_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
         self._stub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 
     def lookup(

@@ -31,6 +31,11 @@ def target_name(servers: str | Sequence[str]) -> str:
     return f"ipv{versions.pop()}:{','.join(names)}"
 
 
+def may_be_several(target: str) -> bool:
+    """Tell whether a target, in gRPC's form, asks for several servers: addresses, or all that a DNS name has."""
+    return target.startswith(("dns:", "ipv4:", "ipv6:"))
+
+
 def is_on_this_machine(target: str) -> bool:
     """Tell whether everything sent to a target, in gRPC's form, stays on this machine: loopback and Unix sockets."""
     scheme, _, rest = target.partition(":")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import grpc
 import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 from nearhash_client import AsyncClient, Client, LookupResult
@@ -19,11 +20,16 @@ class Peer(lookup_pb2_grpc.LookupServiceServicer):
     answer: Answer
     server: grpc.Server
     port: int
+    health: health.HealthServicer
     requests: list[lookup_pb2.LookupRequest] = field(default_factory=list)
 
     @property
     def target(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    def say(self, *, serving: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        self.health.set("nearhash.v1.LookupService", states.SERVING if serving else states.NOT_SERVING)
 
     def Lookup(self, request, context):  # noqa: N802
         self.requests.append(request)
@@ -45,7 +51,9 @@ def serve() -> Iterator[Callable[..., Peer]]:
             bound = server.add_insecure_port(address)
         else:
             bound = server.add_secure_port(address, credentials)
-        peers.append(Peer(answer, server, bound))
+        peers.append(Peer(answer, server, bound, health.HealthServicer()))
+        peers[-1].say(serving=True)
+        health_pb2_grpc.add_HealthServicer_to_server(peers[-1].health, server)
         lookup_pb2_grpc.add_LookupServiceServicer_to_server(peers[-1], server)
         server.start()
         return peers[-1]
