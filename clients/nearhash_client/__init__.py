@@ -26,7 +26,8 @@ from .errors import (
     error_from_rpc,
 )
 from .hash_types import HASH_TYPES, HashType
-from .results import Allowed, LookupResult, Match, Unsearchable
+from .requests import LookupOptions
+from .results import Allowed, AnsweredBatch, LookupResult, Match, Unsearchable
 from .tokens import Token
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "TLS",
     "Allowed",
     "AlreadyExists",
+    "AnsweredBatch",
     "AsyncClient",
     "Client",
     "DeadlineExceeded",
@@ -41,6 +43,7 @@ __all__ = [
     "FieldViolation",
     "HashType",
     "InvalidRequest",
+    "LookupOptions",
     "LookupResult",
     "Match",
     "NearHashError",

@@ -1,37 +1,30 @@
 """The asyncio client."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import grpc
 
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 
-from .batches import LOOKUP_SERVICE, MAX_BATCH, Deadline, Part, checked_int, merge, split
+from .answers import answered_batch, merge
 from .channel import TLS, open_aio_channel
-from .errors import NearHashError, Unavailable, error_from_rpc
-from .results import LookupResult
+from .deadline import Deadline
+from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
+from .gathering import GatheredCall, Gatherer, Waiting
+from .patience import pause_s
+from .requests import LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Part, Terms, checked_int, checked_number
+from .results import AnsweredBatch, LookupResult
 from .tokens import Token
 
 
 class AsyncClient:
-    """Looks hashes up on a NearHash server, from one event loop: create it where that loop runs.
+    """Looks hashes up on NearHash servers, from one event loop: create it where that loop runs.
 
-    Parameters
-    ----------
-    target, tls, token, max_batch
-        As for `Client`.
-    max_concurrent_calls
-        Most calls under way at once for one lookup, at least 1.
-
-    Raises
-    ------
-    InvalidRequest
-        If an argument is wrong, or the token would leave this machine in plain text.
-    OSError
-        If the token's file cannot be read.
+    Parameters, methods, results and errors are those of `Client`.
     """
 
     def __init__(
@@ -42,55 +35,79 @@ class AsyncClient:
         token: Token | None = None,
         max_batch: int = MAX_BATCH,
         max_concurrent_calls: int = 4,
+        max_delay_ms: float = 0,
+        max_waiting: int = 10_000,
     ) -> None:
         self._target = target
         self._max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
         self._max_concurrent_calls = checked_int("max_concurrent_calls", max_concurrent_calls, 1, 2**31 - 1)
+        self._gatherer = Gatherer(
+            self._send_gathered,
+            max_batch=self._max_batch,
+            max_calls=self._max_concurrent_calls,
+            max_waiting=checked_int("max_waiting", max_waiting, 1, 2**31 - 1),
+            max_delay_s=checked_number("max_delay_ms", max_delay_ms, 0, 60_000) / 1000,
+        )
+        self._gathered_calls: set[asyncio.Task[None]] = set()
         self._channel = open_aio_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
         self._stub: lookup_pb2_grpc.LookupServiceAsyncStub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 
     async def lookup(
-        self,
-        hashes: object,
-        *,
-        hash_type: str = "phash64",
-        radius: int | None = None,
-        banks: Sequence[str] = (),
-        max_matches_per_hash: int = 0,
-        min_sequence: int = 0,
-        timeout_s: float | None = None,
+        self, hashes: object, *, timeout_s: float | None = None, **options: Unpack[LookupOptions]
     ) -> LookupResult:
-        """Return the entries within a Hamming radius of each hash.
+        """Return the entries within a Hamming radius of each hash, as `Client.lookup` does.
 
-        Parameters, result and errors are those of `Client.lookup`. The calls of a large batch run concurrently; the
-        first to fail cancels the others and fails the lookup.
+        The first call of a large batch that fails cancels the others and fails the lookup.
         """
         deadline = Deadline(timeout_s)
-        parts = split(
-            hashes,
-            hash_type=hash_type,
-            radius=radius,
-            banks=banks,
-            max_matches_per_hash=max_matches_per_hash,
-            min_sequence=min_sequence,
-            max_batch=self._max_batch,
-        )
+        parts = Terms(**options).split(hashes, self._max_batch)
+        if len(parts) == 1:
+            return merge(parts, [await self._call(parts[0].request, deadline)])
         turn = asyncio.Semaphore(self._max_concurrent_calls)
+
+        async def call_in_turn(part: Part) -> lookup_pb2.LookupResponse:
+            async with turn:
+                return await self._call(part.request, deadline)
+
         try:
             async with asyncio.TaskGroup() as calls:
-                tasks = [calls.create_task(self._call(part, deadline, turn)) for part in parts]
+                tasks = [calls.create_task(call_in_turn(part)) for part in parts]
         except* NearHashError as failed:
             first_error = failed.exceptions[0]
         else:
             return merge(parts, [task.result() for task in tasks])
         raise first_error
 
-    async def _call(self, part: Part, deadline: Deadline, turn: asyncio.Semaphore) -> lookup_pb2.LookupResponse:
-        async with turn:
-            try:
-                return await self._stub.Lookup(part.request, timeout=deadline.remaining_s())
-            except grpc.RpcError as error:
-                raise error_from_rpc(error) from error
+    async def lookup_one(
+        self, value: object, *, timeout_s: float | None = None, **options: Unpack[LookupOptions]
+    ) -> LookupResult:
+        """Look up one hash, in one call with those that other tasks look up meanwhile, as `Client.lookup_one` does."""
+        deadline = Deadline(timeout_s)
+        terms = Terms(**options)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[LookupResult] = loop.create_future()
+        self._gatherer.add(terms.key, Waiting(terms.pack_one(value), deadline, answer))
+        if self._gatherer.max_delay_s:
+            loop.call_later(self._gatherer.max_delay_s, self._gatherer.begin, terms.key)
+        try:
+            async with asyncio.timeout(deadline.remaining_s()):
+                return await answer
+        except TimeoutError:
+            raise deadline.exceeded() from None
+
+    def lookup_many(
+        self,
+        hashes: Iterable[object] | AsyncIterable[object],
+        *,
+        first_query: int = 0,
+        timeout_s: float | None = 60.0,
+        **options: Unpack[LookupOptions],
+    ) -> AsyncIterator[AnsweredBatch]:
+        """Look up any number of hashes, which may come asynchronously, as `Client.lookup_many` does."""
+        Deadline(timeout_s)
+        first = checked_int("first_query", first_query, 0, 2**63)
+        parts = Terms(**options).stream_async(hashes, self._max_batch, first)
+        return self._answer_in_order(parts, lambda: Deadline(timeout_s))
 
     async def ready(self, timeout_s: float) -> None:
         """Wait until a connection stands, as `Client.ready` does.
@@ -117,3 +134,49 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _call(self, request: lookup_pb2.LookupRequest, deadline: Deadline) -> lookup_pb2.LookupResponse:
+        try:
+            return await self._stub.Lookup(request, timeout=deadline.remaining_s())
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from error
+
+    async def _answer_in_order(
+        self, parts: AsyncIterator[Part], deadline: Callable[[], Deadline]
+    ) -> AsyncIterator[AnsweredBatch]:
+        under_way: deque[tuple[Part, asyncio.Task[lookup_pb2.LookupResponse]]] = deque()
+        try:
+            async for part in parts:
+                under_way.append((part, asyncio.create_task(self._call_until(part, deadline()))))
+                if len(under_way) == self._max_concurrent_calls:
+                    sent, call = under_way.popleft()
+                    yield answered_batch(sent, await call)
+            while under_way:
+                sent, call = under_way.popleft()
+                yield answered_batch(sent, await call)
+        finally:
+            for _, call in under_way:
+                call.cancel()
+
+    async def _call_until(self, part: Part, deadline: Deadline) -> lookup_pb2.LookupResponse:
+        while True:
+            try:
+                return await self._call(part.request, deadline)
+            except NearHashError as error:
+                await asyncio.sleep(pause_s(error, deadline))
+
+    def _send_gathered(self, call: GatheredCall) -> None:
+        sent = asyncio.create_task(self._carry(call))
+        self._gathered_calls.add(sent)
+        sent.add_done_callback(self._gathered_calls.discard)
+
+    async def _carry(self, call: GatheredCall) -> None:
+        try:
+            response = await self._call(call.request, call.deadline)
+        except asyncio.CancelledError:
+            self._gatherer.failed(call, ServerError("CANCELLED: the client was closed"))
+            raise
+        except Exception as error:  # noqa: BLE001 - also what a token's function raises belongs to those who wait
+            self._gatherer.failed(call, error)
+        else:
+            self._gatherer.answered(call, response)

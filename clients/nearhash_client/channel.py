@@ -32,7 +32,8 @@ _SERVICE_CONFIG: dict[str, object] = {
                 "initialBackoff": "0.1s",
                 "backoffMultiplier": 3,
                 "maxBackoff": "2s",
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                # A server that shuts down in this moment answers CANCELLED.
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],

@@ -12,7 +12,7 @@ from .hash_types import HashType
 _BOOL_TO_DIGIT = bytes.maketrans(b"\x00\x01", b"01")
 
 
-def pack(hashes: object, hash_type: HashType) -> bytes:
+def pack(hashes: object, hash_type: HashType, first_position: int = 0) -> bytes:
     """Concatenate a batch of hashes, each most significant byte first.
 
     Parameters
@@ -27,6 +27,8 @@ def pack(hashes: object, hash_type: HashType) -> bytes:
         significant bit first, as its hex digits read).
     hash_type
         The type of every hash. It cannot be inferred: an ImageHash does not know which function made it.
+    first_position
+        What errors call the position of the first hash.
 
     Returns
     -------
@@ -38,10 +40,12 @@ def pack(hashes: object, hash_type: HashType) -> bytes:
     InvalidRequest
         If the batch is empty or a hash is not of the type's width; it names the position.
     """
-    if _is_array(hashes):
+    if is_array(hashes):
         packed = _pack_array(hashes, hash_type)
     elif isinstance(hashes, Iterable) and not isinstance(hashes, str | bytes | bytearray | memoryview):
-        packed = b"".join(_pack_scalar(value, position, hash_type) for position, value in enumerate(hashes))
+        packed = b"".join(
+            _pack_scalar(value, position, hash_type) for position, value in enumerate(hashes, first_position)
+        )
     else:
         raise invalid("hashes", f"found one {type(hashes).__name__}; pass a sequence, for one hash [hash]")
     if not packed:
@@ -49,7 +53,8 @@ def pack(hashes: object, hash_type: HashType) -> bytes:
     return packed
 
 
-def _is_array(value: object) -> bool:
+def is_array(value: object) -> bool:
+    """Tell whether a value is a NumPy array."""
     # By its attributes, so that NumPy is not imported here. A NumPy scalar has the attributes too, with no dimension.
     return hasattr(value, "dtype") and hasattr(value, "tobytes") and getattr(value, "ndim", 0) > 0
 
@@ -78,9 +83,9 @@ def _pack_scalar(value: object, position: int, hash_type: HashType) -> bytes:
         return _pack_image_hash(value, position, hash_type)
     # NumPy's integers are no int, but say what integer they stand for.
     as_int: Callable[[], int] | None = getattr(value, "__index__", None)
-    if as_int is not None and not isinstance(value, bool) and not _is_array(value):
+    if as_int is not None and not isinstance(value, bool) and not is_array(value):
         return _pack_int(as_int(), position, hash_type)
-    found = _describe_array(value) if _is_array(value) else type(value).__name__
+    found = _describe_array(value) if is_array(value) else type(value).__name__
     raise _wrong(position, f"found {found}; pass an int, hex digits, bytes or an ImageHash")
 
 
@@ -120,7 +125,7 @@ def _pack_int(value: int, position: int, hash_type: HashType) -> bytes:
 
 def _is_image_hash(value: object) -> bool:
     bits = getattr(value, "hash", None)
-    return _is_array(bits) and getattr(bits, "dtype", None) == "bool"
+    return is_array(bits) and getattr(bits, "dtype", None) == "bool"
 
 
 def _pack_image_hash(image_hash: Any, position: int, hash_type: HashType) -> bytes:

@@ -1,6 +1,13 @@
 """What a lookup answers."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +107,46 @@ class LookupResult:
         for match in self.matches:
             grouped.setdefault(match.query, []).append(match)
         return grouped
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the matches as a DataFrame, a row each, with the attributes of `Match` as columns.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        from .tables import matches_to_pandas  # noqa: PLC0415 - only here is pandas needed
+
+        return matches_to_pandas(self.matches)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the matches as an Arrow table, a row each, with the attributes of `Match` as columns.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pyarrow is not installed.
+        """
+        from .tables import matches_to_arrow  # noqa: PLC0415 - only here is pyarrow needed
+
+        return matches_to_arrow(self.matches)
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBatch:
+    """The answer to a piece of a long lookup: to the hashes from `first_query` up to, not including, `next_query`.
+
+    Attributes
+    ----------
+    first_query
+        Position of the piece's first hash in the whole input.
+    next_query
+        Where a lookup that is broken off after this piece goes on.
+    result
+        Its queries are positions in the whole input.
+    """
+
+    first_query: int
+    next_query: int
+    result: LookupResult

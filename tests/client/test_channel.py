@@ -16,20 +16,22 @@ from nearhash_client.channel import open_channel
 
 
 class FailsFirst:
-    """UNAVAILABLE for the first calls, then an answer."""
+    """UNAVAILABLE, or another status, for the first calls; then an answer."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, status: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
         self.failures = failures
+        self.status = status
 
     def __call__(self, _request, context):
         if self.failures:
             self.failures -= 1
-            context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
+            context.abort(self.status, "restarting")
         return lookup_pb2.LookupResponse(generation=9)
 
 
-def test_a_lookup_is_retried_while_the_server_is_unavailable(serve, lookup):
-    peer = serve(FailsFirst(2))
+@pytest.mark.parametrize("status", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+def test_a_lookup_is_retried_while_the_server_is_unavailable_or_ends(serve, lookup, status):
+    peer = serve(FailsFirst(2, status))
     assert lookup(peer.target, [1]).generation == 9
     assert len(peer.requests) == 3
 

@@ -1,7 +1,7 @@
 import imagehash
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearhash_client import HASH_TYPES, InvalidRequest
@@ -48,6 +48,7 @@ def array_forms(values, hash_type):
             yield words[:, 0]
 
 
+@settings(deadline=None)
 @given(batches())
 def test_every_array_form_of_a_batch_gives_the_same_bytes(batch):
     hash_type, values = batch
@@ -56,6 +57,7 @@ def test_every_array_form_of_a_batch_gives_the_same_bytes(batch):
         assert pack(array, hash_type) == expected
 
 
+@settings(deadline=None)
 @given(batches(), st.data())
 def test_every_mix_of_scalars_gives_the_same_bytes(batch, data):
     hash_type, values = batch
