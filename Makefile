@@ -17,19 +17,28 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[server,images]'
 	@touch $@
 
-proto: ## regenerate the gRPC stubs
-	sh proto/generate.sh proto
+# What the Node client is built and checked with.
+NODE := clients/node/node_modules/.package-lock.json
+$(NODE): clients/node/package-lock.json
+	@command -v npm >/dev/null || { echo "The Node client needs Node 20 or newer, with npm; there is none here."; exit 1; }
+	cd clients/node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 example: $(READY) ## rewrite the commented example of a configuration
 	$(BIN)/nearhash config --example >service/nearhash.example.toml
 
-check: $(READY) ## format, lint, types, import directions, protos, fresh stubs
+proto: $(READY) $(NODE) ## regenerate the gRPC stubs
+	sh proto/generate.sh proto
+	cd clients/node && sh generate.sh src/gen
+
+check: $(READY) $(NODE) ## format, lint, types, import directions, protos, fresh stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd proto && ../$(BIN)/buf lint
 	sh proto/check_fresh.sh
+	cd clients/node && npm run --silent check
 
 format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
@@ -37,6 +46,11 @@ format: $(READY) ## rewrite the code in the house format
 
 test: $(READY) ## the tests, in under five minutes
 	$(BIN)/pytest -m 'not long' --numprocesses 2 --dist loadfile
+
+.PHONY: test-node
+test-node: $(READY) $(NODE) ## the tests of the Node client, against real servers
+	cd clients/node && npm test --silent
+	$(BIN)/pytest tests/e2e/test_same_answers.py
 
 test-long: $(READY) ## the long versions too
 	$(BIN)/pytest
@@ -71,4 +85,4 @@ bench-lists: $(PEERS) ## what an operator waits for at 1e7 entries: about ten mi
 	$(BIN)/python -m bench.list_operations
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) .venv-proto data dist
+	rm -rf $(VENV) .venv-proto data dist clients/node/node_modules clients/node/dist

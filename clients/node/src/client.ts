@@ -1,0 +1,154 @@
+/** Looks hashes up. */
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Channel, type ConnectOptions, type WaitOptions } from "./channel.js";
+import { checkedInt, checkedUint64 } from "./checks.js";
+import { Deadline } from "./deadline.js";
+import { invalid } from "./errors.js";
+import { type LookupRequestSchema, LookupService } from "./gen/nearhash/v1/lookup_pb.js";
+import { findHashType, type HashTypeInfo, type HashTypeName } from "./hash_types.js";
+import { type Hash, pack } from "./packing.js";
+import { type LookupResult, merge, resultOf } from "./results.js";
+import type { Target } from "./targets.js";
+
+// What a server takes in one call by default, and less.
+const MAX_BATCH = 4096;
+
+/** How to look up. */
+export interface LookupOptions extends WaitOptions {
+  /** The type of every hash; it cannot be inferred. Left out: `phash64`. */
+  readonly hashType?: HashTypeName;
+  /**
+   * Inclusive bound on the distance, 0 to the type's width in bits. Left out: each bank's own radius. Above a bank's
+   * radius, that bank's radius applies.
+   */
+  readonly radius?: number;
+  /** Names of the banks to search. Left out or empty: every enabled bank. */
+  readonly banks?: readonly string[];
+  /** At most this many matches per hash, nearest first. Left out or 0: the server's default. */
+  readonly maxMatchesPerHash?: number;
+  /** Fail unless the answer includes every change up to this sequence. Left out or 0n: no demand. */
+  readonly minSequence?: bigint;
+}
+
+/** How to look up a stream of hashes; `timeoutMs` is for each call of it. */
+export interface LookupManyOptions extends LookupOptions {
+  /** Calls under way at once, at least 1. Left out: 4. */
+  readonly concurrency?: number;
+}
+
+type Template = Omit<MessageInitShape<typeof LookupRequestSchema>, "hashes" | "$typeName">;
+
+/**
+ * Looks hashes up on a NearHash server. One client serves a whole process.
+ *
+ * `target` is gRPC's name of the server: `host:port`, `dns:///host:port` or `unix:/path`; or several servers, as an
+ * array. Calls go round robin over all addresses.
+ */
+export class Client {
+  readonly #channel: Channel;
+  readonly #maxBatch: number;
+
+  /** `maxBatch`: most hashes in one call, at least 1; a server refuses more than it is configured for. */
+  constructor(target: Target, { maxBatch = MAX_BATCH, ...options }: ConnectOptions & { maxBatch?: number } = {}) {
+    this.#maxBatch = checkedInt("maxBatch", maxBatch, 1, 2 ** 31 - 1);
+    this.#channel = new Channel(target, options);
+  }
+
+  /**
+   * Returns the entries within a Hamming radius of each hash of a batch of any size, at least one.
+   *
+   * Rejects with a `NearHashError`: `InvalidRequest` if an argument is wrong (most are found before anything is sent),
+   * `NotFound` if a bank does not exist, `FailedPrecondition` if one is disabled or `minSequence` is not reached yet,
+   * `DeadlineExceeded`, `Overloaded`, `Unavailable`, and so on: see `errors.ts`.
+   */
+  async lookup(hashes: Iterable<Hash>, options: LookupOptions = {}): Promise<LookupResult> {
+    if (typeof hashes === "string" || hashes instanceof Uint8Array) {
+      throw invalid("hashes", "found one hash; pass an iterable, [hash]");
+    }
+    const deadline = new Deadline(options.timeoutMs);
+    const hashType = findHashType(options.hashType ?? "phash64");
+    const template = templateOf(options, hashType);
+    const packed = pack([...hashes], hashType);
+    const results: LookupResult[] = [];
+    for (let first = 0; first * hashType.widthBytes < packed.length; first += this.#maxBatch) {
+      const part = packed.subarray(first * hashType.widthBytes, (first + this.#maxBatch) * hashType.widthBytes);
+      const request = { ...template, hashes: part };
+      const response = await this.#channel.call(LookupService.method.lookup, request, { ...options, deadline });
+      results.push(resultOf(response, first));
+    }
+    return merge(results);
+  }
+
+  /**
+   * Looks up a stream of any length with bounded memory: at most `concurrency` batches are under way.
+   *
+   * Yields one result per batch, in order; queries are positions in the stream. A failure ends it.
+   */
+  async *lookupMany(
+    hashes: Iterable<Hash> | AsyncIterable<Hash>,
+    { concurrency = 4, ...options }: LookupManyOptions = {},
+  ): AsyncGenerator<LookupResult, void, undefined> {
+    checkedInt("concurrency", concurrency, 1, 1000);
+    const hashType = findHashType(options.hashType ?? "phash64");
+    const template = templateOf(options, hashType);
+    const underWay: Promise<LookupResult>[] = [];
+    let first = 0;
+    for await (const batch of batches(hashes, this.#maxBatch)) {
+      const request = { ...template, hashes: pack(batch, hashType, first) };
+      const wait = { ...options, deadline: new Deadline(options.timeoutMs) };
+      const start = first;
+      const result = this.#channel
+        .call(LookupService.method.lookup, request, wait)
+        .then((response) => resultOf(response, start));
+      // It is awaited below, perhaps after another has failed.
+      result.catch(() => {});
+      underWay.push(result);
+      first += batch.length;
+      if (underWay.length >= concurrency) {
+        yield await (underWay.shift() as Promise<LookupResult>);
+      }
+    }
+    for (const result of underWay) {
+      yield await result;
+    }
+  }
+
+  /** Waits until a connection stands. It says nothing about whether a generation is published yet. */
+  ready(timeoutMs: number): Promise<void> {
+    return this.#channel.ready(timeoutMs);
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    this.#channel.close();
+  }
+}
+
+function templateOf(options: LookupOptions, hashType: HashTypeInfo): Template {
+  const { radius, banks = [], maxMatchesPerHash = 0, minSequence = 0n } = options;
+  if (!Array.isArray(banks) || !banks.every((name) => typeof name === "string")) {
+    throw invalid("banks", "found something else than an array of names");
+  }
+  return {
+    hashType: hashType.number,
+    banks: [...banks],
+    maxMatchesPerHash: checkedInt("maxMatchesPerHash", maxMatchesPerHash, 0, 2 ** 32 - 1),
+    minSequence: checkedUint64("minSequence", minSequence),
+    ...(radius !== undefined && { radius: checkedInt("radius", radius, 0, 8 * hashType.widthBytes) }),
+  };
+}
+
+async function* batches<T>(items: Iterable<T> | AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let batch: T[] = [];
+  for await (const item of items) {
+    batch.push(item);
+    if (batch.length === size) {
+      yield batch;
+      batch = [];
+    }
+  }
+  if (batch.length > 0) {
+    yield batch;
+  }
+}

@@ -1,0 +1,93 @@
+/** What a lookup answers. Queries are positions of hashes in the batch given to `lookup`, from 0. */
+
+import type { LookupResponse } from "./gen/nearhash/v1/lookup_pb.js";
+
+/** An entry within the radius of a hash. */
+export interface Match {
+  readonly query: number;
+  /** Hamming distance in bits. */
+  readonly distance: number;
+  readonly bank: string;
+  readonly entryId: string;
+  /** Who asserts the entry. */
+  readonly source: string;
+  readonly labels: readonly string[];
+  /** The entry's own hash, most significant byte first; absent unless the caller may read stored hashes. */
+  readonly hash?: Uint8Array;
+}
+
+/** A hash that was not searched, because it says too little about its image. That is not "no match". */
+export interface Unsearchable {
+  readonly query: number;
+  /** For a person: what is wrong with the hash. */
+  readonly reason: string;
+}
+
+/** A hash whose matches are left out because an allowlist knows it. */
+export interface Allowed {
+  readonly query: number;
+  /** The allowlist, and its nearest entry. */
+  readonly bank: string;
+  readonly entryId: string;
+  readonly source: string;
+}
+
+/**
+ * The answer to one lookup.
+ *
+ * A batch sent in several calls may be answered by several generations while a new one is published; `generation` and
+ * `sequence` are then the lowest.
+ */
+export interface LookupResult {
+  readonly generation: bigint;
+  /** Every change up to this sequence is in the answer. */
+  readonly sequence: bigint;
+  /** Sorted by query, distance, bank and entry id. Hashes without a match do not appear. */
+  readonly matches: readonly Match[];
+  readonly unsearchable: readonly Unsearchable[];
+  /** Queries with more matches than the limit; the nearest are in `matches`. */
+  readonly truncated: readonly number[];
+  readonly allowed: readonly Allowed[];
+}
+
+/** Returns the result of one call whose query 0 is the lookup's query `first`. */
+export function resultOf(response: LookupResponse, first: number): LookupResult {
+  return {
+    generation: response.generation,
+    sequence: response.sequence,
+    matches: response.matches.map(({ query, distance, bank, entryId, source, labels, hash }) => ({
+      query: first + query,
+      distance,
+      bank,
+      entryId,
+      source,
+      labels,
+      ...(hash.length > 0 && { hash }),
+    })),
+    unsearchable: response.unsearchable.map(({ query, reason }) => ({ query: first + query, reason })),
+    truncated: response.truncated.map((query) => first + query),
+    allowed: response.allowed.map(({ query, bank, entryId, source }) => ({
+      query: first + query,
+      bank,
+      entryId,
+      source,
+    })),
+  };
+}
+
+/** Returns one result from those of a lookup's calls, in their order; there is at least one. */
+export function merge(results: readonly LookupResult[]): LookupResult {
+  return {
+    generation: lowest(results.map(({ generation }) => generation)),
+    sequence: lowest(results.map(({ sequence }) => sequence)),
+    matches: results.flatMap(({ matches }) => matches),
+    unsearchable: results.flatMap(({ unsearchable }) => unsearchable),
+    truncated: results.flatMap(({ truncated }) => truncated),
+    allowed: results.flatMap(({ allowed }) => allowed),
+  };
+}
+
+function lowest(numbers: readonly bigint[]): bigint {
+  // biome-ignore lint/complexity/useMathMinMax: it takes no bigints.
+  return numbers.reduce((a, b) => (b < a ? b : a));
+}
