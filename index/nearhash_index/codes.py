@@ -45,10 +45,10 @@ def codes_from_bytes(packed: bytes | memoryview, hash_type: HashType, field: str
         raise InvalidInput(
             field, f"{len(packed)} bytes are no whole number of {hash_type.name} hashes, which have {width} bytes each"
         )
-    rows = np.frombuffer(packed, dtype=np.uint8).reshape(-1, width)
     if width % 8:
-        rows = np.pad(rows, ((0, 0), (0, -width % 8)))
-    return np.ascontiguousarray(rows).view(">u8").astype(np.uint64)
+        rows = np.frombuffer(packed, dtype=np.uint8).reshape(-1, width)
+        packed = np.pad(rows, ((0, 0), (0, -width % 8))).tobytes()
+    return np.frombuffer(packed, dtype=">u8").astype(np.uint64).reshape(-1, hash_type.words)
 
 
 def codes_to_bytes(codes: Codes, hash_type: HashType) -> bytes:

@@ -43,10 +43,11 @@ class Index:
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = {name: tables.read_only(array) for name, array in arrays.items()}
-        bands = [Band(*map(int, row)) for row in self._arrays["bands"]]
+        self._bands = tuple(Band(*map(int, row)) for row in self._arrays["bands"])
         self._planes: Planes = self._arrays["planes"]
+        self._plane_list = tuple(self._planes)
         self._postings = Postings(self._arrays["posting_starts"], self._arrays["posting_rows"])
-        self._tables = Tables.over(bands, *(self._arrays[name] for name in ("offsets", "entries", "rests", "ids")))
+        self._tables = Tables.over(self._bands, *(self._arrays[name] for name in ("offsets", "entries", "rests", "ids")))
         self._planner: Planner | None = None
         self._plans: dict[int, Plan | None] = {}
 
@@ -169,7 +170,7 @@ class Index:
         return Explanation(
             radius=radius,
             path="tables" if plan else "brute force",
-            bands=tuple(self._tables.bands),
+            bands=self._bands,
             thresholds=plan.thresholds if plan else (),
             expected_probes=len(plan.probes.masks) if plan else 0,
             expected_candidates=plan.work.entries if plan else self._planes.shape[1],
@@ -187,26 +188,32 @@ class Index:
 
     def _probe(self, plan: Plan, queries: Codes, radius: int, threads: int) -> Hits:
         useful = _useful_threads(threads, len(queries) * plan.cost_ns)
-        if len(queries) < useful:
-            # Too few to share out: each thread looks in tables of its own.
-            parts = [(part, queries, 0) for part in plan.shared_out(useful)]
+        if useful == 1:
+            hits, left = tables.search(self._tables, self._plane_list, plan, queries, radius)
         else:
-            borders = np.linspace(0, len(queries), useful + 1, dtype=np.int64)
+            hits, left = self._probe_on_threads(plan, queries, radius, useful)
+        if not len(left):
+            return hits
+        rest = self._scan(tables.read_only(queries[left]), radius, threads)
+        return _joined([hits, rest._replace(query=left[rest.query])])
+
+    def _probe_on_threads(
+        self, plan: Plan, queries: Codes, radius: int, threads: int
+    ) -> tuple[Hits, NDArray[np.int64]]:
+        if len(queries) < threads:
+            # Too few to share out: each thread looks in tables of its own.
+            parts = [(part, queries, 0) for part in plan.shared_out(threads)]
+        else:
+            borders = np.linspace(0, len(queries), threads + 1, dtype=np.int64)
             parts = [(plan, queries[first:last], int(first)) for first, last in pairwise(borders)]
-        answers = _on_threads(lambda part: tables.search(self._tables, self._planes, part[0], part[1], radius), parts)
-        found = [
-            hits._replace(query=hits.query + first) for (hits, _), (_, _, first) in zip(answers, parts, strict=True)
-        ]
-        left = np.zeros(len(queries), dtype=np.bool_)
-        for (_, refused), (_, of_part, first) in zip(answers, parts, strict=True):
-            left[first : first + len(of_part)] |= refused
-        if left.any():
-            # What one thread has found of a query that another one has left is found again.
-            found = [Hits(*(array[~left[hits.query]] for array in hits)) for hits in found]
-            rest = np.flatnonzero(left)
-            hits = self._scan(tables.read_only(queries[rest]), radius, threads)
-            found.append(hits._replace(query=rest[hits.query]))
-        return _joined(found)
+        answers = _on_threads(
+            lambda part: tables.search(self._tables, self._plane_list, part[0], part[1], radius), parts
+        )
+        firsts = [first for _, _, first in parts]
+        hits = _joined([hits._replace(query=hits.query + f) for f, (hits, _) in zip(firsts, answers, strict=True)])
+        left = np.unique(np.concatenate([left + f for f, (_, left) in zip(firsts, answers, strict=True)]))
+        # What one thread has found of a query that another one has left is found again.
+        return Hits(*(array[~np.isin(hits.query, left)] for array in hits)) if len(left) else hits, left
 
     def _scan(self, queries: Codes, radius: int, threads: int) -> Hits:
         n = self._planes.shape[1]
@@ -218,12 +225,12 @@ class Index:
 
     def _plan(self, radius: int) -> Plan | None:
         """Return the plan for the radius, or None for brute force. Made once; made twice by chance, it is the same."""
-        if not self._tables.bands:
+        if not self._bands:
             return None
         if radius not in self._plans:
             if self._planner is None:
                 costs = calibration.table_costs(self._tables.entries.nbytes)
-                self._planner = Planner(self._tables.bands, self.words, self._arrays["bucket_sizes"], costs)
+                self._planner = Planner(self._bands, self.words, self._arrays["bucket_sizes"], costs)
             self._plans[radius] = self._planner.plan(radius, self._brute_force_ns(radius))
         return self._plans[radius]
 

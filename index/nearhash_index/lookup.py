@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from nearhash_index import brute_force
 from nearhash_index.codes import Codes
 from nearhash_index.degenerate import degenerate_rows
-from nearhash_index.errors import BankDisabled, UnknownName
-from nearhash_index.hash_types import HashType, check_radius
+from nearhash_index.hash_types import HashType
 from nearhash_index.matches import Matches
-from nearhash_index.view import View
+from nearhash_index.view import Reach, View
 
 __all__ = ["Found", "lookup"]
 
-_NOT_SEARCHED = -1
+_NONE = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,63 +85,50 @@ def lookup(
     UnknownName, BankDisabled
         If a bank named is not there, or disabled.
     """
-    if radius is not None:
-        check_radius(hash_type, radius)
-    bank_radius = _bank_radii(view, hash_type, radius, banks)
+    reach = view.reach(hash_type, radius, banks)
     unsearchable = degenerate_rows(queries, hash_type)
+    if not len(unsearchable):
+        return _found(view, _search(view, hash_type, queries, reach), max_matches)
     searched = np.delete(np.arange(len(queries)), unsearchable)
-    widest = int(bank_radius.max(initial=_NOT_SEARCHED))
-    hits = _merged(view, *_search(view, hash_type, queries[searched], widest, bank_radius))
+    found = _found(view, _search(view, hash_type, queries[searched], reach), max_matches)
+    return Found(
+        searched[found.query],
+        found.entry,
+        found.distance,
+        unsearchable,
+        searched[found.truncated],
+        [(int(searched[query]), entry) for query, entry in found.allowed],
+    )
+
+
+def _found(view: View, parts: Iterator[_Hits], max_matches: int) -> Found:
+    hits = _merged(view, *parts)
+    if not len(hits.query):
+        # The commonest answer by far.
+        return Found(*hits, unsearchable=_NONE, truncated=_NONE, allowed=[])
     hits, allowed = _without_allowed(view, hits)
     kept, cut = _nearest(hits.query, max_matches)
-    hits = hits.keep(kept)
-    return Found(
-        searched[hits.query],
-        hits.entry,
-        hits.distance,
-        unsearchable,
-        searched[cut],
-        [(int(searched[query]), entry) for query, entry in allowed],
-    )
+    return Found(*hits.keep(kept), unsearchable=_NONE, truncated=cut, allowed=allowed)
 
 
-def _bank_radii(view: View, hash_type: HashType, radius: int | None, banks: Sequence[str]) -> NDArray[np.int64]:
-    """Return the radius of each bank of the view for this lookup, -1 for a bank that is not searched."""
-    enabled = {bank.name: bank.enabled for bank in view.banks}
-    for name in banks:
-        if name not in enabled:
-            raise UnknownName(f"there is no bank {name!r}")
-        if not enabled[name]:
-            raise BankDisabled(f"bank {name!r} is disabled")
-    named = set(banks)
-    return np.array(
-        [
-            min(bank.radii[hash_type.name], hash_type.bits if radius is None else radius)
-            if bank.enabled and (not named or bank.name in named or bank.allowlist)
-            else _NOT_SEARCHED
-            for bank in view.banks
-        ],
-        dtype=np.int64,
-    )
-
-
-def _search(
-    view: View, hash_type: HashType, queries: Codes, widest: int, bank_radius: NDArray[np.int64]
-) -> Iterator[_Hits]:
+def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> Iterator[_Hits]:
     """Yield what generation and delta hold within the radius of their bank; each entry at most once per query."""
     segment = view.generation.segments.get(hash_type.name)
-    if segment is not None and widest >= 0:
-        matches = segment.index.search(queries, widest)
-        entry = segment.entry[matches.row].astype(np.int64)
-        near = matches.distance <= bank_radius[view.generation_banks[view.generation.entries.bank[entry]]]
-        alive = near & ~np.isin(entry, view.delta.tombstones)
-        yield _once(_Hits(matches.query[alive], entry[alive], matches.distance[alive]))
+    if segment is not None and reach.widest >= 0:
+        matches = segment.index.search(queries, reach.widest)
+        if len(matches):
+            entry = segment.entry[matches.row].astype(np.int64)
+            near = matches.distance <= reach.radii[view.generation_banks[view.generation.entries.bank[entry]]]
+            alive = near & ~np.isin(entry, view.delta.tombstones)
+            yield _once(_Hits(matches.query[alive], entry[alive], matches.distance[alive]))
     added = view.delta.segments.get(hash_type.name)
-    if added is not None and widest >= 0:
-        matches = Matches.sorted(*brute_force.scan(added.planes, queries, widest))
-        position = added.entry[matches.row]
-        near = matches.distance <= bank_radius[view.added_banks[position]]
-        yield _once(_Hits(matches.query[near], position[near] + view.first_added, matches.distance[near]))
+    if added is not None and reach.widest >= 0:
+        hits = brute_force.scan(added.planes, queries, reach.widest)
+        if hits:
+            matches = Matches.sorted(*hits)
+            position = added.entry[matches.row]
+            near = matches.distance <= reach.radii[view.added_banks[position]]
+            yield _once(_Hits(matches.query[near], position[near] + view.first_added, matches.distance[near]))
 
 
 def _once(hits: _Hits) -> _Hits:
@@ -154,9 +140,9 @@ def _once(hits: _Hits) -> _Hits:
 
 def _merged(view: View, *parts: _Hits) -> _Hits:
     """Return hits in the order of answers; each part is in that order already."""
-    filled = [part for part in parts if len(part.query)] or [_Hits(*np.empty((3, 0), dtype=np.int64))]
-    if len(filled) == 1:
-        return filled[0]
+    filled = [part for part in parts if len(part.query)]
+    if len(filled) <= 1:
+        return filled[0] if filled else _Hits(_NONE, _NONE, _NONE)
     hits = _Hits(*np.concatenate(filled, axis=1))
     located = [view.entry(number) for number in hits.entry.tolist()]
     order = sorted(range(len(located)), key=lambda i: (hits.query[i], hits.distance[i], located[i]))

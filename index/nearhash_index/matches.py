@@ -45,3 +45,7 @@ class Hits(NamedTuple):
     query: NDArray[np.int64]
     code: NDArray[np.int64]
     distance: NDArray[np.int64]
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return len(self.query) > 0

@@ -252,11 +252,12 @@ def search(
 
     Returns
     -------
-    int
-        Number of matches. If above the capacity of `out`, only the first are written: call again with more room.
+    int, int
+        Number of matches; if above the capacity of `out`, only the first are written: call again with more room.
+        Number of queries refused.
     """
     group = min(room.entries.size, max(1, room.begins.size // max(1, probes.masks.size)))
-    waiting, found = 0, 0
+    waiting, found, left = 0, 0, 0
     for first in range(0, queries.shape[0], group):
         last = min(first + group, queries.shape[0])
         _locate(tables, probes, queries, first, last, radius, room)
@@ -266,7 +267,9 @@ def search(
             if i < last:
                 found = _verify(tables, probes, planes, queries, radius, room, waiting, out, found)
                 waiting = 0
-    return _verify(tables, probes, planes, queries, radius, room, waiting, out, found)
+    for i in range(queries.shape[0]):
+        left += refused[i]
+    return _verify(tables, probes, planes, queries, radius, room, waiting, out, found), left
 
 
 @njit(nogil=True, cache=True)

@@ -10,6 +10,7 @@ the parity of their distance, hence codes of the wrong parity need only lie with
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -35,6 +36,10 @@ _ROOM_FOR_CANDIDATES = 512
 _FIRST_CAPACITY, _MATCHES_PER_QUERY = 1024, 8
 _LINE_BYTES = 64
 _SAMPLE = 4096
+_MOST_WORDS = 4
+_NONE = np.empty(0, dtype=np.int64)
+
+_rooms = threading.local()
 
 
 class Tables(NamedTuple):
@@ -108,44 +113,54 @@ def build(planes: Planes, bands: Sequence[Band], threads: int = 1) -> Tables:
     return tables
 
 
-def search(tables: Tables, planes: Planes, plan: Plan, queries: Codes, radius: int) -> tuple[Hits, NDArray[np.bool_]]:
+def search(
+    tables: Tables, planes: tuple[NDArray[Any], ...], plan: Plan, queries: Codes, radius: int
+) -> tuple[Hits, NDArray[np.int64]]:
     """Find all codes within the radius (inclusive) of each query as the plan for that radius says.
 
     Parameters
     ----------
-    planes : Planes
-        The codes that the tables were built from.
+    planes : tuple of T[n]
+        The planes of the codes that the tables were built from, read-only.
     queries : uint64[q, words], read-only
 
     Returns
     -------
     Hits
-    bool[q]
-        Queries left to brute force; of these there are no hits.
+    int64[l]
+        Rows of the queries left to brute force, ascending; of these there are no hits.
     """
-    probes = len(plan.probes.masks)
-    room = table_kernels.Room(
-        begins=np.empty(max(probes, _ROOM_FOR_PROBES), dtype=np.uint32),
-        ends=np.empty(max(probes, _ROOM_FOR_PROBES), dtype=np.uint32),
-        entries=np.empty(_ROOM_FOR_QUERIES, dtype=np.uint64),
-        candidates=np.empty((_ROOM_FOR_CANDIDATES + plan.limits.candidates, 4), dtype=np.int64),
-        difference=np.empty(queries.shape[1], dtype=np.uint64),
-    )
+    room = _room(len(plan.probes.masks), _ROOM_FOR_CANDIDATES + plan.limits.candidates)
     refused = np.zeros(len(queries), dtype=np.bool_)
     capacity = max(_FIRST_CAPACITY, _MATCHES_PER_QUERY * len(queries))
     while True:
         out = table_kernels.Found(*np.empty((3, capacity), dtype=np.int64))
-        count = table_kernels.search(
-            tables, plan.probes, tuple(planes), queries, radius, plan.limits, room, refused, out
+        count, left = table_kernels.search(
+            tables, plan.probes, planes, queries, radius, plan.limits, room, refused, out
         )
         if count <= capacity:
             break
         capacity = count
-    hits = Hits(*(array[:count] for array in out))
-    if refused.any():
-        kept = ~refused[hits.query]
-        hits = Hits(*(array[kept] for array in hits))
-    return hits, refused
+    hits = Hits(out.query[:count], out.code[:count], out.distance[:count])
+    if not left:
+        return hits, _NONE
+    kept = ~refused[hits.query]
+    return Hits(*(array[kept] for array in hits)), np.flatnonzero(refused)
+
+
+def _room(probes: int, candidates: int) -> table_kernels.Room:
+    """Return this thread's room for a search, which the next search of the thread uses again."""
+    room: table_kernels.Room | None = getattr(_rooms, "room", None)
+    if room is None or len(room.begins) < probes or len(room.candidates) < candidates:
+        probes = max(probes, _ROOM_FOR_PROBES)
+        room = _rooms.room = table_kernels.Room(
+            begins=np.empty(probes, dtype=np.uint32),
+            ends=np.empty(probes, dtype=np.uint32),
+            entries=np.empty(_ROOM_FOR_QUERIES, dtype=np.uint64),
+            candidates=np.empty((candidates, 4), dtype=np.int64),
+            difference=np.empty(_MOST_WORDS, dtype=np.uint64),
+        )
+    return room
 
 
 def bucket_sizes(tables: Tables) -> NDArray[np.float64]:

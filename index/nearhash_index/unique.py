@@ -31,6 +31,8 @@ class Postings(NamedTuple):
     def expand(self, hits: Hits) -> Matches:
         """Turn hits of unique codes into matches of rows, in O(rows log rows)."""
         query, code, distance = hits
+        if not hits:
+            return Matches(query, code, distance)
         if not len(self.starts):
             return Matches.sorted(query, code, distance)
         first = self.starts[code].astype(np.int64)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -10,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearhash_index.entries import Bank
+from nearhash_index.errors import BankDisabled, UnknownName
+from nearhash_index.hash_types import HashType, check_radius
 from nearhash_index.store.delta import Delta
 from nearhash_index.store.generation import Generation
 
-__all__ = ["LocatedEntry", "View"]
+__all__ = ["LocatedEntry", "Reach", "View"]
+
+_NOT_SEARCHED = -1
+_MOST_REACHES = 1000
+"""Kept ready; callers ask for few different ones."""
 
 
 class LocatedEntry(NamedTuple):
@@ -25,6 +32,21 @@ class LocatedEntry(NamedTuple):
     labels: tuple[str, ...]
 
 
+class Reach(NamedTuple):
+    """How far a lookup looks in each bank.
+
+    Attributes
+    ----------
+    radii : int64[banks]
+        Inclusive, in bits; -1 for a bank that is not searched.
+    widest : int
+        The largest of them.
+    """
+
+    radii: NDArray[np.int64]
+    widest: int
+
+
 @dataclass(frozen=True)
 class View:
     """A generation seen through a delta.
@@ -34,6 +56,7 @@ class View:
 
     generation: Generation
     delta: Delta
+    _reaches: dict[tuple[str, int | None, tuple[str, ...]], Reach] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def sequence(self) -> int:
@@ -61,6 +84,49 @@ class View:
         """Position of the bank of each of the delta's entries."""
         position = {bank.name: i for i, bank in enumerate(self.banks)}
         return np.array([position[bank] for bank, _ in self.delta.entries], dtype=np.int64)
+
+    def reach(self, hash_type: HashType, radius: int | None, banks: Sequence[str]) -> Reach:
+        """Return how far to look in each bank: as far as the bank's own radius, or less if less is asked for.
+
+        Parameters
+        ----------
+        radius : int, optional
+            Inclusive, in bits.
+        banks : sequence of str
+            To search; empty: every enabled bank. Enabled allowlists are searched in any case.
+
+        Raises
+        ------
+        InvalidInput
+            If the radius is out of range.
+        UnknownName, BankDisabled
+            If a bank named is not there, or disabled.
+        """
+        asked = hash_type.name, radius, tuple(banks)
+        reach = self._reaches.get(asked)
+        if reach is None:
+            reach = self._reach(hash_type, radius, banks)
+            if len(self._reaches) < _MOST_REACHES:
+                self._reaches[asked] = reach
+        return reach
+
+    def _reach(self, hash_type: HashType, radius: int | None, banks: Sequence[str]) -> Reach:
+        if radius is not None:
+            check_radius(hash_type, radius)
+        enabled = {bank.name: bank.enabled for bank in self.banks}
+        for name in banks:
+            if name not in enabled:
+                raise UnknownName(f"there is no bank {name!r}")
+            if not enabled[name]:
+                raise BankDisabled(f"bank {name!r} is disabled")
+        named = set(banks)
+        radii = [
+            min(bank.radii[hash_type.name], hash_type.bits if radius is None else radius)
+            if bank.enabled and (not named or bank.name in named or bank.allowlist)
+            else _NOT_SEARCHED
+            for bank in self.banks
+        ]
+        return Reach(np.array(radii, dtype=np.int64), max(radii, default=_NOT_SEARCHED))
 
     def bank_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the position of the bank of each entry."""
