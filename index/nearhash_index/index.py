@@ -47,7 +47,9 @@ class Index:
         self._planes: Planes = self._arrays["planes"]
         self._plane_list = tuple(self._planes)
         self._postings = Postings(self._arrays["posting_starts"], self._arrays["posting_rows"])
-        self._tables = Tables.over(self._bands, *(self._arrays[name] for name in ("offsets", "entries", "rests", "ids")))
+        self._tables = Tables.over(
+            self._bands, *(self._arrays[name] for name in ("offsets", "entries", "rests", "ids"))
+        )
         self._planner: Planner | None = None
         self._plans: dict[int, Plan | None] = {}
 
