@@ -109,7 +109,7 @@ def wait_for_generation(banks: banks_pb2_grpc.BankServiceStub, number: int) -> N
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[tuple[str, float]]:
+def serving(data: Path, workers: int = 2) -> Iterator[tuple[str, float]]:
     started_s = time.perf_counter()
     arguments = [
         "serve",
@@ -118,7 +118,7 @@ def serving(data: Path) -> Iterator[tuple[str, float]]:
         "--listen",
         "127.0.0.1:0",
         "--workers",
-        "2",
+        str(workers),
         "--set",
         "publish.auto=false",
     ]

@@ -34,7 +34,7 @@ class AsyncClient:
         tls: TLS | None = None,
         token: Token | None = None,
         max_batch: int = MAX_BATCH,
-        max_concurrent_calls: int = 4,
+        max_concurrent_calls: int = 2,
         max_delay_ms: float = 0,
         max_waiting: int = 10_000,
     ) -> None:

@@ -43,7 +43,7 @@ class Client:
         Most hashes in one call, at least 1. A server refuses more than it is configured for.
     max_concurrent_calls
         Most calls under way at once for one `lookup` or `lookup_many`, and for all `lookup_one` with equal options; at
-        least 1.
+        least 1. With several servers, some for each.
     max_delay_ms
         How long `lookup_one` waits for company although nothing is under way, in milliseconds. 0: not at all.
     max_waiting
@@ -64,7 +64,7 @@ class Client:
         tls: TLS | None = None,
         token: Token | None = None,
         max_batch: int = MAX_BATCH,
-        max_concurrent_calls: int = 4,
+        max_concurrent_calls: int = 2,
         max_delay_ms: float = 0,
         max_waiting: int = 10_000,
     ) -> None:
