@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -72,6 +72,18 @@ class View:
     def first_added(self) -> int:
         """Number of the delta's first entry."""
         return self.generation.manifest.entry_count
+
+    @cached_property
+    def _enabled_banks(self) -> frozenset[str]:
+        return frozenset(bank.name for bank in self.banks if bank.enabled)
+
+    @cached_property
+    def _enabled_allowlists(self) -> frozenset[str]:
+        return frozenset(bank.name for bank in self.banks if bank.enabled and bank.allowlist)
+
+    def searched_banks(self, named: Collection[str]) -> frozenset[str]:
+        """Return the names of the banks that a lookup searches which names these enabled ones, or none."""
+        return self._enabled_allowlists.union(named) if named else self._enabled_banks
 
     @cached_property
     def generation_banks(self) -> NDArray[np.int64]:

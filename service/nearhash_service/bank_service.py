@@ -25,6 +25,7 @@ from nearhash_service.messages import (
     radii_of,
     worker_message,
 )
+from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.served_view import ServedView
 from nearhash_service.worker_board import WorkerBoard
 
@@ -39,10 +40,13 @@ _MAX_LIMIT = 10_000
 class BankService(banks_pb2_grpc.BankServiceServicer):
     """Administers one data directory."""
 
-    def __init__(self, directory: DataDirectory, registry: Registry, served: ServedView) -> None:
+    def __init__(
+        self, directory: DataDirectory, registry: Registry, served: ServedView, instruments: Instruments
+    ) -> None:
         self._directory = directory
         self._registry = registry
         self._served = served
+        self._instruments = instruments
         self._board = WorkerBoard(directory.path)
 
     def CreateBank(  # noqa: N802 - gRPC's names, here and below
@@ -94,7 +98,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         del context
         if request.dry_run:
             return banks_pb2.PublishResponse(diffs=self._diffs())
-        manifest = publish_in_own_process(self._directory.path)
+        manifest = publish_in_own_process(self._directory.path, self._instruments)
         return banks_pb2.PublishResponse(generation=generation_message(manifest, self._current()))
 
     def ListGenerations(  # noqa: N802

@@ -14,6 +14,7 @@ from nearhash_index.errors import NearHashIndexError, Pinned, StorageFailed, Sto
 from nearhash_index.store import DataDirectory, Registry, publish
 from nearhash_index.store.generation import Manifest
 from nearhash_service.config import PublishSection
+from nearhash_service.metrics.instruments import Instruments
 
 __all__ = ["AutoPublish", "publish_in_own_process"]
 
@@ -23,9 +24,12 @@ _PAUSE_AFTER_FAILURE_S = 60.0
 _log = logging.getLogger(__name__)
 
 
-def publish_in_own_process(path: Path) -> Manifest:
+def publish_in_own_process(path: Path, instruments: Instruments) -> Manifest:
     """Do what `publish` does; errors come back as raised."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with (
+        instruments.timing_build(),
+        ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool,
+    ):
         try:
             return pool.submit(publish, path).result()
         except BrokenProcessPool:
@@ -40,12 +44,16 @@ class AutoPublish:
     directory : DataDirectory
     registry : Registry
     policy : PublishSection
+    instruments : Instruments
     """
 
-    def __init__(self, directory: DataDirectory, registry: Registry, policy: PublishSection) -> None:
+    def __init__(
+        self, directory: DataDirectory, registry: Registry, policy: PublishSection, instruments: Instruments
+    ) -> None:
         self._directory = directory
         self._registry = registry
         self._policy = policy
+        self._instruments = instruments
         self._waiting_since_s: float | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -55,7 +63,7 @@ class AutoPublish:
             pause_s = _LOOK_EVERY_S
             try:
                 if self._is_due():
-                    manifest = publish_in_own_process(self._directory.path)
+                    manifest = publish_in_own_process(self._directory.path, self._instruments)
                     _log.info("published generation %d, sequence %d", manifest.number, manifest.sequence)
             except (StoreBusy, Pinned):
                 # Somebody publishes, or wants the old generation: nothing to do but to wait.

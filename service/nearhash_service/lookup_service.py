@@ -12,6 +12,7 @@ from nearhash_index.hash_types import HashType
 from nearhash_index.lookup import Found, lookup
 from nearhash_index.view import View
 from nearhash_service.messages import hash_type_of
+from nearhash_service.metrics.lookups import LookupCounts
 from nearhash_service.served_view import ServedView
 
 __all__ = ["MAX_BATCH", "LookupService"]
@@ -26,8 +27,9 @@ _MAX_BANKS = 1000
 class LookupService(lookup_pb2_grpc.LookupServiceServicer):
     """Answers each call from one view."""
 
-    def __init__(self, served: ServedView) -> None:
+    def __init__(self, served: ServedView, counts: LookupCounts) -> None:
         self._served = served
+        self._counts = counts
 
     def Lookup(  # noqa: N802 - gRPC's name
         self, request: lookup_pb2.LookupRequest, context: grpc.ServicerContext
@@ -52,7 +54,9 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             banks=request.banks,
             max_matches=max_matches,
         )
-        return _response(view, hash_type, found)
+        response = _response(view, hash_type, found)
+        self._counts.count(hash_type, view.searched_banks(request.banks), len(queries), response)
+        return response
 
 
 def _queries(hashes: bytes, hash_type: HashType) -> Codes:

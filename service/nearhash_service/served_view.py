@@ -26,17 +26,31 @@ _log = logging.getLogger(__name__)
 
 
 class ServedView:
-    """Follows CURRENT of a data directory, and the registry's change log."""
+    """Follows CURRENT of a data directory, and the registry's change log.
+
+    Attributes
+    ----------
+    reload_count : int
+        Generations put in service.
+    last_reload_s : float
+        How long the last one took to open and warm.
+    read_sequence : int
+        The registry's sequence when the change log was read last.
+    """
 
     def __init__(self, directory: DataDirectory, registry: Registry) -> None:
         self._directory = directory
         self._registry = registry
+        self.reload_count = 0
+        self.last_reload_s = 0.0
+        self.read_sequence = 0
         self._start_time_s = time.time()
         self._view: View | None = None
         self._follower: DeltaFollower | None = None
         self._served: Current | None = None
         self._refused: tuple[Current, NearHashIndexError] | None = None
         self._error: NearHashIndexError | None = None
+        self._changes_read_s = time.monotonic()
 
     def get(self) -> View:
         """Return what to answer from.
@@ -55,6 +69,10 @@ class ServedView:
     def error(self) -> str:
         """Return why a newer generation is not served; empty if none was refused."""
         return "" if self._error is None else str(self._error)
+
+    def changes_age_s(self) -> float:
+        """Return how long ago the change log was read: what has been withdrawn since still matches."""
+        return time.monotonic() - self._changes_read_s
 
     def note(self) -> WorkerNote:
         """Return what this process serves."""
@@ -110,21 +128,26 @@ class ServedView:
         assert delta is not None  # noqa: S101 - the first one always is
         self._view, self._follower = View(generation, delta), follower
         self._served, self._refused, self._error = current, None, None
+        self.reload_count += 1
+        self.last_reload_s = time.perf_counter() - started_s
         _log.info(
             "serving generation %d, sequence %d, %d entries, opened in %.3f s",
             current.number,
             delta.sequence,
             generation.manifest.entry_count,
-            time.perf_counter() - started_s,
+            self.last_reload_s,
         )
 
     def _follow_changes(self) -> None:
         if self._view is None or self._follower is None:
             return
+        started_s = time.monotonic()
         with self._registry.snapshot() as snapshot:
             delta = self._follower.read(snapshot, time.time())
+            self.read_sequence = snapshot.sequence
         if delta is not None:
             self._view = View(self._view.generation, delta)
+        self._changes_read_s = started_s
 
     def _report(self, error: NearHashIndexError) -> None:
         if str(error) != self.error():

@@ -18,6 +18,9 @@ from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.bank_service import BankService
 from nearhash_service.lookup_service import LookupService
+from nearhash_service.metrics.calls import MeasuringInterceptor
+from nearhash_service.metrics.instruments import Instruments
+from nearhash_service.metrics.served import ServedMetrics
 from nearhash_service.served_view import ServedView
 from nearhash_service.status import ErrorInterceptor
 from nearhash_service.worker_board import WorkerBoard, WorkerNote
@@ -61,6 +64,8 @@ class Server:
         How often it looks for changes.
     board : WorkerBoard, optional
         Where to tell what is served.
+    instruments : Instruments, optional
+        What counts; without them, nobody will ask.
 
     Attributes
     ----------
@@ -75,20 +80,27 @@ class Server:
         credentials: grpc.ServerCredentials | None = None,
         reload_interval_s: float = 0.1,
         board: WorkerBoard | None = None,
+        instruments: Instruments | None = None,
     ) -> None:
+        instruments = instruments or Instruments()
         self.registry = Registry(directory)
         self._served = ServedView(directory, self.registry)
+        instruments.own.register(ServedMetrics(self._served))
         self._reload_interval_s = reload_interval_s
         self._board = board
         self._posted: WorkerNote | None = None
         self._loaded: bool | None = None
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="call"), interceptors=[ErrorInterceptor()], options=_OPTIONS
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="call"),
+            interceptors=[MeasuringInterceptor(instruments.calls), ErrorInterceptor()],
+            options=_OPTIONS,
         )
-        lookup_pb2_grpc.add_LookupServiceServicer_to_server(LookupService(self._served), self._grpc)
+        lookup_pb2_grpc.add_LookupServiceServicer_to_server(
+            LookupService(self._served, instruments.lookups), self._grpc
+        )
         banks_pb2_grpc.add_BankServiceServicer_to_server(
-            BankService(directory, self.registry, self._served), self._grpc
+            BankService(directory, self.registry, self._served, instruments), self._grpc
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         _add_reflection(self._grpc)

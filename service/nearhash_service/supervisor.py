@@ -18,6 +18,10 @@ from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.building import AutoPublish
 from nearhash_service.config import Config
+from nearhash_service.metrics.directory import DirectoryMetrics
+from nearhash_service.metrics.exposition import expose
+from nearhash_service.metrics.gathering import GatheredMetrics
+from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.received_signals import receive_signals
 from nearhash_service.worker import run_worker
 
@@ -55,6 +59,8 @@ def serve(config: Config, on_ready: Callable[[str, int], None]) -> None:
     """
     directory = DataDirectory.create(config.server.data)
     registry = Registry(directory)
+    instruments = Instruments()
+    gathered = GatheredMetrics(instruments)
     reservation = _reserve(config.server.host, config.server.port)
     config = config.listening_on(reservation.getsockname()[1])
     # Spawned, not forked: gRPC does not survive a fork.
@@ -63,14 +69,19 @@ def serve(config: Config, on_ready: Callable[[str, int], None]) -> None:
 
     def start() -> _Worker:
         ours, theirs = context.Pipe()
-        process = context.Process(target=run_worker, args=(config, theirs), name="nearhash worker")
+        metrics = gathered.connect()
+        process = context.Process(target=run_worker, args=(config, theirs, metrics), name="nearhash worker")
         process.start()
         theirs.close()
+        metrics.close()
         return _Worker(process, ours, monotonic())
 
+    if config.metrics.listen:
+        address = expose(config.metrics.listen, [gathered, DirectoryMetrics(directory, registry)])
+        _log.info("metrics at http://%s/metrics", address)
     stop_publishing = threading.Event()
     if config.publish.auto:
-        publisher = AutoPublish(directory, registry, config.publish)
+        publisher = AutoPublish(directory, registry, config.publish, instruments)
         threading.Thread(target=publisher.run, args=(stop_publishing,), name="publish", daemon=True).start()
     workers = [start() for _ in range(config.server.workers)]
     try:

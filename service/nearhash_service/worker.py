@@ -10,6 +10,8 @@ import grpc
 
 from nearhash_index.store import DataDirectory
 from nearhash_service.config import Config, TLSSection
+from nearhash_service.metrics.instruments import Instruments
+from nearhash_service.metrics.reporting import Reporter
 from nearhash_service.received_signals import receive_signals
 from nearhash_service.server import Server
 from nearhash_service.worker_board import WorkerBoard
@@ -17,29 +19,38 @@ from nearhash_service.worker_board import WorkerBoard
 __all__ = ["run_worker"]
 
 
-def run_worker(config: Config, supervisor: Connection) -> None:
+def run_worker(config: Config, supervisor: Connection, metrics: Connection | None = None) -> None:
     """Serve until SIGTERM, or until the supervisor is gone.
 
     Parameters
     ----------
     supervisor : Connection
         Told "ready" once calls are taken. Its end tells that the supervisor has died.
+    metrics : Connection, optional
+        Where the supervisor asks for metrics.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
     # An interrupt from the terminal reaches every process; the supervisor alone acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminated = receive_signals(signal.SIGTERM)
+    instruments = Instruments()
     server = Server(
         DataDirectory(config.server.data),
         config.server.listen,
         credentials=_credentials(config.tls),
         reload_interval_s=config.server.reload_interval_s,
         board=WorkerBoard(config.server.data),
+        instruments=instruments,
     )
+    reporter = Reporter(metrics, instruments) if metrics else None
     server.start()
+    if reporter:
+        reporter.start()
     supervisor.send("ready")
     wait([terminated, supervisor])
     server.drain(delay_s=config.server.drain_delay_s, grace_s=config.server.drain_grace_s)
+    if reporter:
+        reporter.finish()
 
 
 def _credentials(tls: TLSSection) -> grpc.ServerCredentials | None:

@@ -10,6 +10,7 @@ across sections, of `Config`; they raise InvalidInput naming the key, and the pl
 """
 
 from nearhash_service.config.config import Config
+from nearhash_service.config.metrics import MetricsSection
 from nearhash_service.config.publish import PublishSection
 from nearhash_service.config.server import ServerSection, parse_address
 from nearhash_service.config.sources import ConfigSources, Given, Loaded
@@ -20,6 +21,7 @@ __all__ = [
     "ConfigSources",
     "Given",
     "Loaded",
+    "MetricsSection",
     "PublishSection",
     "ServerSection",
     "TLSSection",

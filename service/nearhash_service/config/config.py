@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from nearhash_index.errors import InvalidInput
+from nearhash_service.config.metrics import MetricsSection
 from nearhash_service.config.publish import PublishSection
 from nearhash_service.config.section import Section
 from nearhash_service.config.server import ServerSection
@@ -25,6 +26,7 @@ class Config(Section, frozen=True):
     server: ServerSection
     tls: TLSSection = TLSSection()
     publish: PublishSection = PublishSection()
+    metrics: MetricsSection = MetricsSection()
 
     def __post_init__(self) -> None:
         if self.tls.certificate is None and not self.server.allow_plaintext and not self.server.is_loopback():

@@ -11,7 +11,7 @@ from msgspec import Meta
 from nearhash_index.errors import InvalidInput
 from nearhash_service.config.section import Section
 
-__all__ = ["ServerSection", "parse_address"]
+__all__ = ["ServerSection", "is_loopback", "parse_address"]
 
 
 class ServerSection(Section, frozen=True):
@@ -57,10 +57,7 @@ class ServerSection(Section, frozen=True):
 
     def is_loopback(self) -> bool:
         """Tell whether only this machine can reach the server."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
 
 def parse_address(text: str, field: str) -> tuple[str, int]:
@@ -69,3 +66,11 @@ def parse_address(text: str, field: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise InvalidInput(field, f"{text!r} is no address; write HOST:PORT, such as 127.0.0.1:50051")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach that host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,47 @@
+"""What counting adds to a call: `python -m bench.metrics_cost`."""
+
+from __future__ import annotations
+
+import timeit
+from collections.abc import Callable
+
+from nearhash.v1 import lookup_pb2
+from nearhash_index.hash_types import HASH_TYPES
+from nearhash_service.metrics.instruments import Instruments
+
+PDQ = HASH_TYPES["pdq256"]
+CALLS = 2_000
+
+
+def main() -> None:
+    """Print the time per call, best of many, without and with counting."""
+    response = lookup_pb2.LookupResponse(generation=1, sequence=1)
+    found = lookup_pb2.LookupResponse(matches=[lookup_pb2.Match(bank="bank0", distance=9)])
+
+    def answering(answer: lookup_pb2.LookupResponse, banks: int) -> Callable[..., lookup_pb2.LookupResponse]:
+        names = frozenset(f"bank{i}" for i in range(banks))
+
+        def call(_request: object, _context: object) -> lookup_pb2.LookupResponse:
+            instruments.lookups.count(PDQ, names, 1, answer)
+            return answer
+
+        return call
+
+    instruments = Instruments()
+    floor = per_call_us(lambda _request, _context: response)
+    print(f"a call without counting: {floor:.2f} us")
+    for name, answer, banks in (
+        ("no match, 1 bank", response, 1),
+        ("no match, 10 banks", response, 10),
+        ("one match, 1 bank", found, 1),
+    ):
+        call = instruments.calls.measured(answering(answer, banks), "/nearhash.v1.LookupService/Lookup")
+        print(f"{name}: {per_call_us(call) - floor:.2f} us more")
+
+
+def per_call_us(call: Callable[..., object]) -> float:
+    return min(timeit.repeat(lambda: call(None, None), number=CALLS, repeat=200)) / CALLS * 1e6
+
+
+if __name__ == "__main__":
+    main()

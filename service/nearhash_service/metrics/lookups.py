@@ -1,0 +1,143 @@
+"""What lookups ask and find, by bank."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter as Tally
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from nearhash.v1 import lookup_pb2
+from nearhash_index.hash_types import HASH_TYPES, HashType
+
+__all__ = ["LookupCounts"]
+
+_LABELS = ["bank", "hash_type"]
+_MAX_STEPS = 16
+"""A histogram tells distances apart up to twice the type's default radius, in so many steps at most."""
+
+
+class LookupCounts(Collector):
+    """Counts lookups and matches per bank, in dictionaries behind one lock.
+
+    A lookup searches many banks, and prometheus_client's counters would take a quarter of a microsecond for each.
+
+    Attributes
+    ----------
+    queries : Collector
+        Of hashes sent, by hash type.
+    """
+
+    def __init__(self) -> None:
+        self.queries = _Queries()
+        self._lock = threading.Lock()
+        self._lookups: dict[str, Tally[str]] = defaultdict(Tally)
+        self._distances: dict[tuple[str, str], Tally[int]] = defaultdict(Tally)
+        self._matched: Tally[tuple[str, str]] = Tally()
+        self._allowed: Tally[tuple[str, str]] = Tally()
+        self._unsearchable: Tally[str] = Tally()
+        self._truncated: Tally[str] = Tally()
+
+    def count(
+        self, hash_type: HashType, banks: Iterable[str], query_count: int, response: lookup_pb2.LookupResponse
+    ) -> None:
+        """Count a lookup that was answered.
+
+        Parameters
+        ----------
+        hash_type : HashType
+        banks : iterable of str
+            Those that were searched, each once.
+        query_count : int
+            Hashes that the request had.
+        response : LookupResponse
+        """
+        name = hash_type.name
+        searched = query_count - len(response.unsearchable)
+        with self._lock:
+            self.queries.counts[name] += query_count
+            lookups = self._lookups[name]
+            for bank in banks:
+                lookups[bank] += searched
+            if searched < query_count:
+                self._unsearchable[name] += query_count - searched
+            if response.matches:
+                self._count_matches(name, response)
+            for allowed in response.allowed:
+                self._allowed[allowed.bank, name] += 1
+
+    def _count_matches(self, hash_type: str, response: lookup_pb2.LookupResponse) -> None:
+        self._truncated[hash_type] += len(response.truncated)
+        for match in response.matches:
+            self._distances[match.bank, hash_type][match.distance] += 1
+        self._matched.update((bank, hash_type) for bank, _ in {(match.bank, match.query) for match in response.matches})
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of all that was counted."""
+        with self._lock:
+            lookups = {(bank, name): n for name, of_type in self._lookups.items() for bank, n in of_type.items()}
+            distances = {labels: Tally(counts) for labels, counts in self._distances.items()}
+            matched, allowed = Tally(self._matched), Tally(self._allowed)
+            unsearchable, truncated = Tally(self._unsearchable), Tally(self._truncated)
+        yield _counter("nearhash_bank_lookups", "Hashes looked up in a bank.", _LABELS, lookups.items())
+        yield _counter(
+            "nearhash_bank_matched_lookups", "... that had at least one match there.", _LABELS, matched.items()
+        )
+        yield _distance_histogram(distances)
+        yield _counter(
+            "nearhash_bank_allowed",
+            "Hashes whose matches an allowlist suppressed, by allowlist.",
+            _LABELS,
+            allowed.items(),
+        )
+        yield _counter(
+            "nearhash_unsearchable",
+            "Hashes that were not searched because they are degenerate.",
+            ["hash_type"],
+            [([name], n) for name, n in unsearchable.items()],
+        )
+        yield _counter(
+            "nearhash_truncated",
+            "Hashes with more matches than were asked for.",
+            ["hash_type"],
+            [([name], n) for name, n in truncated.items()],
+        )
+
+
+class _Queries(Collector):
+    """Hashes sent; a collector of its own, since workers' are told apart."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(HASH_TYPES, 0)
+
+    def collect(self) -> Iterator[Metric]:
+        counts = [([name], count) for name, count in self.counts.items()]
+        yield _counter("nearhash_queries", "Hashes that lookups sent.", ["hash_type"], counts)
+
+
+def _counter(name: str, documentation: str, labels: list[str], counts: Iterable[tuple[Sequence[str], int]]) -> Metric:
+    family = CounterMetricFamily(name, documentation, labels=labels)
+    for values, count in counts:
+        family.add_metric(values, count)
+    return family
+
+
+def _distance_histogram(distances: dict[tuple[str, str], Tally[int]]) -> Metric:
+    family = HistogramMetricFamily(
+        "nearhash_bank_match_distance", "Matched entries by distance in bits; its count is that of all.", labels=_LABELS
+    )
+    for (bank, name), counts in distances.items():
+        bounds = distance_bounds(HASH_TYPES[name])
+        buckets = [(str(float(bound)), sum(n for d, n in counts.items() if d <= bound)) for bound in bounds]
+        total = sum(counts.values())
+        family.add_metric([bank, name], [*buckets, ("+Inf", total)], sum(d * n for d, n in counts.items()))
+    return family
+
+
+def distance_bounds(hash_type: HashType) -> range:
+    """Return the upper bounds, inclusive, of the distances that a histogram tells apart."""
+    last = 2 * hash_type.default_radius
+    return range(0, last + 1, max(1, -(-last // _MAX_STEPS)))
