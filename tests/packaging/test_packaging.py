@@ -36,9 +36,11 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel):
         for package, source in SOURCES.items()
         for path in (ROOT / source / package).rglob("*")
         if path.is_file()
-        and path.suffix in {".py", ".pyi", ".proto", ".typed"} | ({""} if path.name == "py.typed" else set())
+        and path.suffix
+        in {".py", ".pyi", ".proto", ".typed", ".jpg", ".png", ".json"} | ({""} if path.name == "py.typed" else set())
     }
     assert {name.partition("/")[0] for name in names} == set(SOURCES)
+    assert "nearhash_client/conformance/images/golden.json" in names
     assert names == expected
     assert {f"{package}/py.typed" for package in SOURCES} <= names
     assert {"nearhash/v1/lookup_pb2.pyi", "nearhash/v1/lookup_pb2_grpc.pyi", "nearhash/v1/lookup.proto"} <= names

@@ -12,6 +12,7 @@ from nearhash_index.errors import NearHashIndexError
 from nearhash_service.cli import (
     auditing,
     banks,
+    conformance,
     entries,
     hashing,
     importing,
@@ -47,6 +48,7 @@ app.command()(serving.serve)
 app.command("config")(serving.show_config)
 app.command()(lookups.lookup)
 app.command("hash")(hashing.hash_files)
+app.command()(conformance.conformance)
 app.command()(status.status)
 app.command()(status.watch)
 app.command()(auditing.audit)
