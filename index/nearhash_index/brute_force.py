@@ -13,7 +13,7 @@ from nearhash_index import kernels
 from nearhash_index.codes import Codes
 from nearhash_index.matches import Hits
 
-__all__ = ["Planes", "planes_of", "scan"]
+__all__ = ["Planes", "codes_of", "planes_of", "scan"]
 
 Planes: TypeAlias = NDArray[Any]
 """uint16[4, n] for codes of one word, else uint64[words, n]; C-contiguous."""
@@ -33,6 +33,11 @@ def planes_of(codes: Codes) -> Planes:
     """
     slices = codes.view(np.uint16) if codes.shape[1] == 1 else codes
     return np.array(slices.T, order="C")
+
+
+def codes_of(planes: Planes) -> Codes:
+    """Return the codes that planes were made of: the inverse of `planes_of`."""
+    return np.ascontiguousarray(planes.T).view(np.uint64)
 
 
 def scan(planes: Planes, queries: Codes, radius: int) -> Hits:

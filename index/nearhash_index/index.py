@@ -124,6 +124,10 @@ class Index:
         """
         return dict(self._arrays)
 
+    def codes(self) -> Codes:
+        """Return the codes that the index was built from, uint64[n, words]; copied."""
+        return self._postings.restore(brute_force.codes_of(self._planes))
+
     @property
     def words(self) -> int:
         """Words per code."""

@@ -42,6 +42,14 @@ class Postings(NamedTuple):
         slot = np.arange(len(of)) - np.repeat(np.cumsum(count) - count - first, count)
         return Matches.sorted(query[of], self.rows[slot].astype(np.int64), distance[of])
 
+    def restore(self, unique: Codes) -> Codes:
+        """Return the codes that `collapse` was given, in their order."""
+        if not len(self.starts):
+            return unique
+        codes = np.empty((len(self.rows), unique.shape[1]), dtype=np.uint64)
+        codes[self.rows] = np.repeat(unique, np.diff(self.starts), axis=0)
+        return codes
+
 
 def collapse(codes: Codes) -> tuple[Codes, Postings]:
     """Return the unique codes and the rows of each, in O(n log n).

@@ -14,12 +14,15 @@ from nearhash_index.store import Current, DataDirectory, Generation, Registry
 from nearhash_index.store.diff import publish_diff
 from nearhash_index.store.generation import Manifest
 from nearhash_service.building import publish_in_own_process
+from nearhash_service.estimating import estimate_in_own_process
 from nearhash_service.messages import (
     audit_message,
     author_of,
     bank_message,
     change_of,
+    estimate_message,
     generation_message,
+    hash_type_of,
     plan_message,
     quarantined_message,
     radii_of,
@@ -170,6 +173,16 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
                 widest = max(bank.radii[name] for bank in view.banks)
                 response.plans.append(plan_message(name, segment.index.explain(widest)))
         return response
+
+    def EstimateMatches(  # noqa: N802
+        self, request: banks_pb2.EstimateMatchesRequest, context: grpc.ServicerContext
+    ) -> banks_pb2.EstimateMatchesResponse:
+        """Estimate how many random matches a bank gives at each radius."""
+        del context
+        hash_type = hash_type_of(request.hash_type, "hash_type")
+        number = self._directory.current().number
+        folder = self._directory.generation_path(number)
+        return estimate_message(number, estimate_in_own_process(folder, request.bank, hash_type.name))
 
     def _diffs(self) -> list[banks_pb2.BankDiff]:
         try:

@@ -11,6 +11,7 @@ from nearhash_index.codes import codes_from_bytes
 from nearhash_index.degenerate import degenerate_reason, degenerate_rows
 from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import InvalidInput
+from nearhash_index.estimate import MatchEstimate
 from nearhash_index.explain import Explanation
 from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius
 from nearhash_index.store import Current
@@ -36,6 +37,7 @@ __all__ = [
     "bank_message",
     "change_message",
     "change_of",
+    "estimate_message",
     "generation_message",
     "hash_type_number",
     "hash_type_of",
@@ -203,6 +205,28 @@ def plan_message(hash_type: str, explanation: Explanation) -> banks_pb2.SearchPl
         candidates=explanation.expected_candidates,
         expected_us=explanation.expected_us,
         bytes_per_hash=explanation.bytes_per_hash,
+    )
+
+
+def estimate_message(generation: int, estimate: MatchEstimate) -> banks_pb2.EstimateMatchesResponse:
+    """Return the message for an estimate."""
+    return banks_pb2.EstimateMatchesResponse(
+        generation=generation,
+        hash_count=estimate.hash_count,
+        effective_bits=estimate.effective_bits,
+        copies_radius=estimate.copies_radius if estimate.copies_radius >= 0 else None,
+        estimates=[
+            banks_pb2.RadiusEstimate(
+                radius=radius,
+                matches=estimate.matches[radius],
+                matches_low=estimate.low[radius],
+                matches_high=estimate.high[radius],
+                counted_share=estimate.counted[radius],
+                list_matches=estimate.list_matches[radius],
+                uniform_matches=estimate.uniform[radius],
+            )
+            for radius in range(len(estimate.matches))
+        ],
     )
 
 

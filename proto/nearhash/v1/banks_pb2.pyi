@@ -981,3 +981,97 @@ class WorkerStatus(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["delta_entry_count", b"delta_entry_count", "generation", b"generation", "process_id", b"process_id", "reload_error", b"reload_error", "sequence", b"sequence", "start_time", b"start_time"]) -> None: ...
 
 Global___WorkerStatus: typing_extensions.TypeAlias = WorkerStatus
+
+@typing.final
+class EstimateMatchesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: builtins.int
+    HASH_TYPE_FIELD_NUMBER: builtins.int
+    bank: builtins.str
+    hash_type: nearhash.v1.lookup_pb2.HashType.ValueType
+    """A perceptual one: digests do not match at random."""
+    def __init__(
+        self,
+        *,
+        bank: builtins.str = ...,
+        hash_type: nearhash.v1.lookup_pb2.HashType.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bank", b"bank", "hash_type", b"hash_type"]) -> None: ...
+
+Global___EstimateMatchesRequest: typing_extensions.TypeAlias = EstimateMatchesRequest
+
+@typing.final
+class EstimateMatchesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: builtins.int
+    HASH_COUNT_FIELD_NUMBER: builtins.int
+    EFFECTIVE_BITS_FIELD_NUMBER: builtins.int
+    COPIES_RADIUS_FIELD_NUMBER: builtins.int
+    ESTIMATES_FIELD_NUMBER: builtins.int
+    generation: builtins.int
+    """The generation whose hashes were counted, and how many of them."""
+    hash_count: builtins.int
+    effective_bits: builtins.float
+    """How many independent, fair bits a hash is worth, as far as small distances go."""
+    copies_radius: builtins.int
+    """Up to this distance, inclusive, hashes of the bank were taken for copies of one image. Unset: there are none."""
+    @property
+    def estimates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RadiusEstimate]:
+        """Every radius from 0 to the width of the hash."""
+
+    def __init__(
+        self,
+        *,
+        generation: builtins.int = ...,
+        hash_count: builtins.int = ...,
+        effective_bits: builtins.float = ...,
+        copies_radius: builtins.int | None = ...,
+        estimates: collections.abc.Iterable[Global___RadiusEstimate] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_copies_radius", b"_copies_radius", "copies_radius", b"copies_radius"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_copies_radius", b"_copies_radius", "copies_radius", b"copies_radius", "effective_bits", b"effective_bits", "estimates", b"estimates", "generation", b"generation", "hash_count", b"hash_count"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_copies_radius", b"_copies_radius"]) -> typing.Literal["copies_radius"] | None: ...
+
+Global___EstimateMatchesResponse: typing_extensions.TypeAlias = EstimateMatchesResponse
+
+@typing.final
+class RadiusEstimate(google.protobuf.message.Message):
+    """What to expect at one radius, inclusive, per million lookups."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RADIUS_FIELD_NUMBER: builtins.int
+    MATCHES_FIELD_NUMBER: builtins.int
+    MATCHES_LOW_FIELD_NUMBER: builtins.int
+    MATCHES_HIGH_FIELD_NUMBER: builtins.int
+    COUNTED_SHARE_FIELD_NUMBER: builtins.int
+    LIST_MATCHES_FIELD_NUMBER: builtins.int
+    UNIFORM_MATCHES_FIELD_NUMBER: builtins.int
+    radius: builtins.int
+    matches: builtins.float
+    """Entries that match images which have nothing to do with them."""
+    matches_low: builtins.float
+    """Interval of 95 %."""
+    matches_high: builtins.float
+    counted_share: builtins.float
+    """Share of the matches that was counted in the bank, 0 to 1; the rest is extrapolated."""
+    list_matches: builtins.float
+    """Other entries that match the bank's own images, copies included."""
+    uniform_matches: builtins.float
+    """Matches if bits were fair and independent, for comparison."""
+    def __init__(
+        self,
+        *,
+        radius: builtins.int = ...,
+        matches: builtins.float = ...,
+        matches_low: builtins.float = ...,
+        matches_high: builtins.float = ...,
+        counted_share: builtins.float = ...,
+        list_matches: builtins.float = ...,
+        uniform_matches: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["counted_share", b"counted_share", "list_matches", b"list_matches", "matches", b"matches", "matches_high", b"matches_high", "matches_low", b"matches_low", "radius", b"radius", "uniform_matches", b"uniform_matches"]) -> None: ...
+
+Global___RadiusEstimate: typing_extensions.TypeAlias = RadiusEstimate

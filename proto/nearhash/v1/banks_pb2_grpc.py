@@ -90,6 +90,11 @@ class BankServiceStub(object):
                 request_serializer=nearhash_dot_v1_dot_banks__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=nearhash_dot_v1_dot_banks__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.EstimateMatches = channel.unary_unary(
+                '/nearhash.v1.BankService/EstimateMatches',
+                request_serializer=nearhash_dot_v1_dot_banks__pb2.EstimateMatchesRequest.SerializeToString,
+                response_deserializer=nearhash_dot_v1_dot_banks__pb2.EstimateMatchesResponse.FromString,
+                _registered_method=True)
 
 
 class BankServiceServicer(object):
@@ -173,6 +178,14 @@ class BankServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EstimateMatches(self, request, context):
+        """Estimates, from the bank's published hashes, how many random matches to expect at each radius, so that a radius can be
+        judged before it is set. Takes some seconds. INVALID_ARGUMENT if the bank has fewer than 100 hashes of the type.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BankServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -230,6 +243,11 @@ def add_BankServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=nearhash_dot_v1_dot_banks__pb2.GetStatusRequest.FromString,
                     response_serializer=nearhash_dot_v1_dot_banks__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'EstimateMatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateMatches,
+                    request_deserializer=nearhash_dot_v1_dot_banks__pb2.EstimateMatchesRequest.FromString,
+                    response_serializer=nearhash_dot_v1_dot_banks__pb2.EstimateMatchesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -530,6 +548,33 @@ class BankService(object):
             '/nearhash.v1.BankService/GetStatus',
             nearhash_dot_v1_dot_banks__pb2.GetStatusRequest.SerializeToString,
             nearhash_dot_v1_dot_banks__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateMatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearhash.v1.BankService/EstimateMatches',
+            nearhash_dot_v1_dot_banks__pb2.EstimateMatchesRequest.SerializeToString,
+            nearhash_dot_v1_dot_banks__pb2.EstimateMatchesResponse.FromString,
             options,
             channel_credentials,
             insecure,

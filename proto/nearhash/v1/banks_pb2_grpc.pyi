@@ -201,7 +201,23 @@ _BankServiceGetStatusType = typing_extensions.TypeVar(
     ],
 )
 
-class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpdateBankType, _BankServiceListBanksType, _BankServiceApplyChangesType, _BankServicePublishType, _BankServiceListGenerationsType, _BankServiceRollbackType, _BankServiceReleaseType, _BankServiceListQuarantineType, _BankServiceListAuditType, _BankServiceGetStatusType]):
+_BankServiceEstimateMatchesType = typing_extensions.TypeVar(
+    '_BankServiceEstimateMatchesType',
+    grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.EstimateMatchesRequest,
+        nearhash.v1.banks_pb2.EstimateMatchesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.EstimateMatchesRequest,
+        nearhash.v1.banks_pb2.EstimateMatchesResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.EstimateMatchesRequest,
+        nearhash.v1.banks_pb2.EstimateMatchesResponse,
+    ],
+)
+
+class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpdateBankType, _BankServiceListBanksType, _BankServiceApplyChangesType, _BankServicePublishType, _BankServiceListGenerationsType, _BankServiceRollbackType, _BankServiceReleaseType, _BankServiceListQuarantineType, _BankServiceListAuditType, _BankServiceGetStatusType, _BankServiceEstimateMatchesType]):
     """Administers banks, their entries, and what is published. For operators; platform backends use LookupService."""
 
     @typing.overload
@@ -249,6 +265,10 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
         grpc.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.GetStatusRequest,
             nearhash.v1.banks_pb2.GetStatusResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.EstimateMatchesRequest,
+            nearhash.v1.banks_pb2.EstimateMatchesResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -298,6 +318,10 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
             nearhash.v1.banks_pb2.GetStatusRequest,
             nearhash.v1.banks_pb2.GetStatusResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.EstimateMatchesRequest,
+            nearhash.v1.banks_pb2.EstimateMatchesResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     CreateBank: _BankServiceCreateBankType
@@ -335,6 +359,11 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
     """Reads the audit log."""
 
     GetStatus: _BankServiceGetStatusType
+
+    EstimateMatches: _BankServiceEstimateMatchesType
+    """Estimates, from the bank's published hashes, how many random matches to expect at each radius, so that a radius can be
+    judged before it is set. Takes some seconds. INVALID_ARGUMENT if the bank has fewer than 100 hashes of the type.
+    """
 
 BankServiceAsyncStub: typing_extensions.TypeAlias = BankServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -380,6 +409,10 @@ BankServiceAsyncStub: typing_extensions.TypeAlias = BankServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         nearhash.v1.banks_pb2.GetStatusRequest,
         nearhash.v1.banks_pb2.GetStatusResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.EstimateMatchesRequest,
+        nearhash.v1.banks_pb2.EstimateMatchesResponse,
     ],
 ]
 
@@ -476,5 +509,15 @@ class BankServiceServicer(metaclass=abc.ABCMeta):
         request: nearhash.v1.banks_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> typing.Union[nearhash.v1.banks_pb2.GetStatusResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.GetStatusResponse]]: ...
+
+    @abc.abstractmethod
+    def EstimateMatches(
+        self,
+        request: nearhash.v1.banks_pb2.EstimateMatchesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nearhash.v1.banks_pb2.EstimateMatchesResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.EstimateMatchesResponse]]:
+        """Estimates, from the bank's published hashes, how many random matches to expect at each radius, so that a radius can be
+        judged before it is set. Takes some seconds. INVALID_ARGUMENT if the bank has fewer than 100 hashes of the type.
+        """
 
 def add_BankServiceServicer_to_server(servicer: BankServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -14,6 +14,7 @@ from nearhash_service.cli import (
     banks,
     conformance,
     entries,
+    estimating,
     hashing,
     importing,
     lookups,
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+banks.app.command()(estimating.estimate)
 app.add_typer(banks.app, name="bank")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("import")(importing.import_list)

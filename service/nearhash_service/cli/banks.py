@@ -17,7 +17,7 @@ from nearhash_service.messages import hash_type_number
 
 __all__ = ["app", "bank_table", "type_name"]
 
-app = typer.Typer(help="Create and list banks.", no_args_is_help=True)
+app = typer.Typer(help="Create, change, list and judge banks.", no_args_is_help=True)
 
 
 @app.command()
