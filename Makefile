@@ -78,6 +78,7 @@ bench: $(PEERS) ## the brute-force kernel beside FAISS
 
 bench-index: $(PEERS) ## the index beside its peers, and how it grows: about half an hour
 	$(BIN)/python -m bench.index_peers
+	$(BIN)/python -m bench.index_worst
 	$(BIN)/python -m bench.index_scaling
 	$(BIN)/python -m bench.index_report
 

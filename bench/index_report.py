@@ -22,6 +22,9 @@ def main() -> None:
     page = list(header())
     for path in sorted(RECORDS.glob("peers-*.json")):
         page += peers_table(json.loads(path.read_text()))
+    worst = RECORDS / "worst.json"
+    if worst.exists():
+        page += worst_table(json.loads(worst.read_text()))
     scaling = RECORDS / "scaling.json"
     if scaling.exists():
         page += scaling_tables(json.loads(scaling.read_text()))
@@ -54,6 +57,22 @@ def peers_table(record: dict[str, Any]) -> Iterator[str]:
     for name, time_us in sorted(times.items(), key=lambda item: item[1]):
         missed = record["missed"].get(name, "")
         yield f"| {name} | {time_us:.2f} | {time_us / times['NearHash']:.1f} | {missed} |"
+
+
+def worst_table(record: dict[str, Any]) -> Iterator[str]:
+    """Show what misleading lists cost, beside brute force."""
+    yield ""
+    yield "## Lists made to mislead"
+    yield ""
+    yield "The worst radius and kind of query of each list: the share of the time of brute force that the index takes."
+    yield ""
+    yield "| list | width | codes | radius | queries | share of brute force |"
+    yield "| --- | --- | ---: | ---: | --- | ---: |"
+    for row in record["worst"]:
+        yield (
+            f"| {row['list']} | {WIDTH_NAMES[row['words']]} | {row['n']:.0e} | {row['radius']} | {row['queries']} | "
+            f"{row['share']:.2f} |"
+        )
 
 
 def scaling_tables(record: dict[str, Any]) -> Iterator[str]:

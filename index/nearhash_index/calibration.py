@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from nearhash_index import brute_force, table_kernels
-from nearhash_index.table_kernels import LINE
+from nearhash_index.intrinsics import LINE
 from nearhash_index.work import Costs
 
 __all__ = ["brute_force_ns", "table_costs"]

@@ -200,6 +200,8 @@ class Index:
             hits, left = self._probe_on_threads(plan, queries, radius, useful)
         if not len(left):
             return hits
+        if len(left) == len(queries):
+            return self._scan(queries, radius, threads)
         rest = self._scan(tables.read_only(queries[left]), radius, threads)
         return _joined([hits, rest._replace(query=left[rest.query])])
 

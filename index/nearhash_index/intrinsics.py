@@ -10,8 +10,10 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "near_lanes", "popcount", "prefetch"]
+__all__ = ["LANES", "LINE", "near_lanes", "popcount", "prefetch"]
 
+LINE = 16
+"""uint32 values per cache line."""
 LANES = 32
 """uint32 values compared at once: two cache lines, and two registers of AVX-512 or four of AVX2."""
 

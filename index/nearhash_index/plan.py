@@ -30,9 +30,11 @@ MAX_THRESHOLD = 5
 
 _SHARE = 0.5
 """Tables must promise to cost less than this share of brute force: the estimate of brute force is the better one."""
+_ENTRIES_SHARE, _UNSAMPLED_SHARE = 0.8, 0.1
+"""Shares of the cost of brute force. A query whose entries cost more than the one is left to brute force unread; more
+than the other, if a sample of the entries foretells too many candidates. So what is given up late has cost little."""
 _CANDIDATES_SHARE = 0.1
-"""Share of the cost of brute force that the candidates of one query may have, or twice what is
-expected. With more, the query is left to brute force."""
+"""Share that the candidates of one query may have, or twice what is expected."""
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 64, 1 << 16
 
 
@@ -67,9 +69,20 @@ class Probes(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What the search of one query may touch before it is left to brute force."""
+    """What the search of one query may touch before it is left to brute force.
+
+    Attributes
+    ----------
+    entries : int
+        Known before any is read.
+    unsampled : int
+        Up to so many entries are read without a look at a sample first.
+    candidates : int
+        Expected by the sample, or met.
+    """
 
     entries: int
+    unsampled: int
     candidates: int
 
 
@@ -204,9 +217,13 @@ def plan_with(
         array.flags.writeable = False
     entries = sum(half.entries for half in halves) / 2
     candidates = sum(half.candidates for half in halves) / 2
-    left_ns = brute_force_ns - len(probes.masks) * costs.probe_ns
+    left_ns = _ENTRIES_SHARE * brute_force_ns - len(probes.masks) * costs.probe_ns
     most = max(_CANDIDATES_SHARE * brute_force_ns / costs.candidate_ns, 2 * candidates, _FEWEST_CANDIDATES)
-    limits = Limits(max(0, round(left_ns / costs.entry_ns)), min(round(most), _MOST_CANDIDATES))
+    limits = Limits(
+        entries=max(0, round(left_ns / costs.entry_ns)),
+        unsampled=round(_UNSAMPLED_SHARE * brute_force_ns / costs.entry_ns),
+        candidates=min(round(most), _MOST_CANDIDATES),
+    )
     expected = Work(len(probes.masks), entries, candidates)
     return Plan(thresholds, probes, limits, expected, expected.cost_ns(costs))
 

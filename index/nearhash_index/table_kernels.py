@@ -15,12 +15,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from nearhash_index.fields import entry_of, key_of, rest_of, rotated_right, word_of
-from nearhash_index.intrinsics import LANES, near_lanes, popcount, prefetch
+from nearhash_index.intrinsics import LANES, LINE, near_lanes, popcount, prefetch
+from nearhash_index.sample_kernels import is_left
 
-__all__ = ["Found", "Room", "read_lines", "search"]
+__all__ = ["SLACK", "Found", "Room", "read_lines", "search"]
 
-LINE = 16
-"""Entries per cache line."""
+SLACK = 4
+"""So many times the candidates expected of a sample are borne, before a query is refused after all."""
 _PROBES_AHEAD = 8
 
 
@@ -34,8 +35,8 @@ class Room(NamedTuple):
     entries : uint64[g]
         How many codes the probes of a query meet, for the at most g queries located together.
     candidates : int64[c, 4]
-        Query, table, slot, and how many bits of the rest may differ. c exceeds the limit of candidates per query by
-        LANES at least.
+        Query, table, slot, and how many bits of the rest may differ. c exceeds SLACK times the limit of candidates per
+        query by LANES at least.
     difference : uint64[words]
     """
 
@@ -129,10 +130,12 @@ def _scan(
     begins, ends, entries_of_query, candidates = room.begins, room.ends, room.entries, room.candidates
     probes_per_query = np.uint64(masks.size)
     for i in range(start, last):
-        most = waiting + limits.candidates
+        total = entries_of_query[i - first]
+        sampled = total > np.uint64(limits.unsampled)
+        most = waiting + limits.candidates * (SLACK if sampled else 1)
         if most + LANES > len(candidates):
             return i, waiting
-        if entries_of_query[i - first] > np.uint64(limits.entries):
+        if sampled and is_left(tables, probes, queries, i, limits, room, np.uint64(i - first), total):
             refused[i] = True
             continue
         query_waiting = waiting

@@ -22,10 +22,10 @@ from nearhash_index import build_kernels, table_kernels
 from nearhash_index.bands import Band
 from nearhash_index.brute_force import Planes
 from nearhash_index.codes import Codes
-from nearhash_index.intrinsics import LANES
+from nearhash_index.intrinsics import LANES, LINE
 from nearhash_index.matches import Hits
 from nearhash_index.plan import MAX_THRESHOLD, Plan
-from nearhash_index.table_kernels import LINE
+from nearhash_index.table_kernels import SLACK
 
 __all__ = ["Tables", "bucket_sizes", "build", "read_only", "search"]
 
@@ -130,7 +130,7 @@ def search(
     int64[l]
         Rows of the queries left to brute force, ascending; of these there are no hits.
     """
-    room = _room(len(plan.probes.masks), _ROOM_FOR_CANDIDATES + plan.limits.candidates)
+    room = _room(len(plan.probes.masks), _ROOM_FOR_CANDIDATES + SLACK * plan.limits.candidates)
     refused = np.zeros(len(queries), dtype=np.bool_)
     capacity = max(_FIRST_CAPACITY, _MATCHES_PER_QUERY * len(queries))
     while True:

@@ -62,7 +62,9 @@ def search(codes: Codes, queries: Codes, bands: list[Band], thresholds: tuple[in
     planes = tables.read_only(brute_force.planes_of(unique))
     radius = sum(thresholds) + len(thresholds) - 1
     built = tables.build(planes, bands)
-    plan = replace(plan_of(bands, codes.shape[1], thresholds), limits=Limits(entries=10**9, candidates=10**6))
+    plan = replace(
+        plan_of(bands, codes.shape[1], thresholds), limits=Limits(entries=10**9, unsampled=10**9, candidates=10**6)
+    )
     hits, left = tables.search(built, tuple(planes), plan, tables.read_only(queries), radius)
     assert not len(left)
     return postings.expand(hits)
@@ -141,6 +143,28 @@ def test_a_query_with_many_candidates_is_left_to_brute_force() -> None:
     hits, left = tables.search(tables.build(planes, bands), tuple(planes), plan, queries, 5)
     assert left.tolist() == [0]
     assert set(hits.query) == {1}
+
+
+@pytest.mark.parametrize("unsampled", [0, 10**9], ids=["foretold by a sample", "met"])
+def test_too_many_candidates_are_found_out_beforehand_or_on_the_way(unsampled: int) -> None:
+    rng = np.random.default_rng(9)
+    codes = random_codes(rng, 20_000, 1)
+    # In one bucket, half of whose codes resemble the query.
+    codes[:8000] = codes[:1] ^ (random_codes(rng, 8000, 1) & np.uint64(0x1111_0000_0000_0000))
+    codes[8000:16000, 0] = (codes[0, 0] & np.uint64(0xFFFF)) | (codes[8000:16000, 0] & ~np.uint64(0xFFFF))
+    planes = tables.read_only(brute_force.planes_of(codes))
+    bands = equal_bands(1, 4, 16)
+    built = tables.build(planes, bands)
+    queries = tables.read_only(codes[[0, 18_000]])
+    expected = reference.search(codes, queries, 7)
+    for candidates, left_expected in ((2000, [0]), (40_000, [])):
+        limits = Limits(entries=10**9, unsampled=unsampled, candidates=candidates)
+        plan = replace(plan_of(bands, 1, (1, 1, 1, 1)), limits=limits)
+        hits, left = tables.search(built, tuple(planes), plan, queries, 7)
+        assert left.tolist() == left_expected
+        kept = ~np.isin(expected.query, left)
+        found = Matches.sorted(*hits)
+        assert found.row.tolist() == expected.row[kept].tolist()
 
 
 def test_threads_build_the_same_tables() -> None:

@@ -1,0 +1,104 @@
+"""The index beside its own brute force, on lists made to mislead it: clusters, shared words, crowded bands.
+
+    python -m bench.index_worst
+
+For each list and radius: the share of brute force's time that queries of the list itself, near it and far from it take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from bench import lists
+from bench.measure import rounds_us, save
+
+from nearhash_index import Index, brute_force, tables
+from nearhash_index.codes import Codes
+
+SEED = 3
+QUERIES = 16
+RADII = {1: range(4, 13), 4: (12, 24, 31, 36, 42, 48)}
+
+
+def main() -> None:
+    """Measure all lists, and record the worst radius of each."""
+    worst = []
+    for words, n, planned in ((1, 10**5, 8), (1, 10**6, 8), (4, 10**6, 31)):
+        for name, make in LISTS.items():
+            rng = np.random.default_rng(SEED)
+            codes = make(rng, n, words)
+            index = Index.build(codes, radius=planned)
+            rows = [row for radius in RADII[words] for row in shares(rng, codes, index, radius)]
+            worst.append({"list": name, "words": words, "n": n} | max(rows, key=lambda row: row["share"]))
+            print(worst[-1], flush=True)
+    save("worst", {"seed": SEED, "worst": worst})
+
+
+def shares(rng: np.random.Generator, codes: Codes, index: Index, radius: int) -> list[dict[str, Any]]:
+    """Compare for three kinds of queries, half of the listed ones being in the misleading part of the list."""
+    told = index.explain(radius)
+    if told.path != "tables":
+        return []
+    planes = index.arrays()["planes"]
+    listed = codes[rng.integers(0, len(codes) // 5, QUERIES)]
+    queries_of = {
+        "listed": listed,
+        "near": lists.flipped(rng, listed, min(radius, 8 * index.words)),
+        "unrelated": lists.uniform(rng, QUERIES, index.words),
+    }
+    rows = []
+    for kind, codes_asked in queries_of.items():
+        queries = tables.read_only(np.ascontiguousarray(codes_asked))
+        times = rounds_us(
+            {
+                "index": (lambda queries=queries: index.search(queries, radius), QUERIES),
+                "brute force": (lambda queries=queries: _sorted(brute_force.scan(planes, queries, radius)), QUERIES),
+            }
+        )
+        rows.append({"radius": radius, "queries": kind, "share": times["index"] / times["brute force"], **times})
+    return rows
+
+
+def _sorted(hits: Any) -> Any:
+    """Order matches, as a search does."""
+    return np.lexsort((hits.code, hits.distance, hits.query))
+
+
+def _clusters(rng: np.random.Generator, n: int, words: int, sizes: list[int], flips: list[int]) -> Codes:
+    codes = lists.uniform(rng, n, words)
+    start = 0
+    for size, spread in zip(sizes, flips, strict=True):
+        codes[start : start + size] = lists.flipped(rng, np.repeat(codes[start : start + 1], size, axis=0), spread)
+        start += size
+    return codes
+
+
+def _one_cluster(rng: np.random.Generator, n: int, words: int) -> Codes:
+    """Return codes of which a tenth differ from one in 6 bits."""
+    return _clusters(rng, n, words, [n // 10], [6])
+
+
+def _many_clusters(rng: np.random.Generator, n: int, words: int) -> Codes:
+    """Return codes of which a tenth lie in 20 clusters, each wider than the one before."""
+    return _clusters(rng, n, words, [n // 200] * 20, [4 + words * k for k in range(20)])
+
+
+def _shared_word(rng: np.random.Generator, n: int, words: int) -> Codes:
+    """Return codes of which 8 % share their last word."""
+    codes = lists.uniform(rng, n, words)
+    codes[: n * 8 // 100, -1] = codes[0, -1]
+    return codes
+
+
+LISTS: dict[str, Callable[[np.random.Generator, int, int], Codes]] = {
+    "uniform": lists.uniform,
+    "one cluster": _one_cluster,
+    "many clusters": _many_clusters,
+    "a shared word": _shared_word,
+    "crowded bands": lists.adversarial,
+}
+
+if __name__ == "__main__":
+    main()
