@@ -10,7 +10,13 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = {"nearhash": "proto", "nearhash_index": "index", "nearhash_service": "service", "nearhash_client": "clients"}
+SOURCES = {
+    "nearhash": "proto",
+    "nearhash_index": "index",
+    "nearhash_service": "service",
+    "nearhash_hma": "service",
+    "nearhash_client": "clients",
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,7 @@ def wheel(tmp_path_factory) -> ZipFile:
 
 
 @pytest.mark.long
-def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel):
+def test_the_wheel_holds_the_packages_and_nothing_else(wheel):
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = {
         str(path.relative_to(ROOT / source))
@@ -54,10 +60,12 @@ def test_the_base_install_is_light_and_the_command_is_there(wheel):
     base = {line.partition(">")[0] for line in required if "extra ==" not in line}
     assert base == {"grpcio", "grpcio-status", "protobuf"}
     assert {line for line in lines if line.startswith("Provides-Extra")} == {
+        "Provides-Extra: hma",
         "Provides-Extra: images",
         "Provides-Extra: server",
     }
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    assert "nearhash-hma = nearhash_hma.__main__:main" in wheel.read(entry_points).decode()
     assert "nearhash = nearhash_service.__main__:main" in wheel.read(entry_points).decode()
 
 

@@ -1,0 +1,71 @@
+"""`nearhash-hma`: whom it listens to, and what it prints."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+import requests
+
+from ..service.certificates import Authority
+from ..service.running import BIN
+from .conftest import running_shim
+
+TIMEOUT_S = 20
+
+
+def refused(*arguments: str) -> str:
+    done = subprocess.run(
+        [str(BIN / "nearhash-hma"), *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    assert done.returncode in {1, 2}
+    assert "Traceback" not in done.stderr
+    return " ".join(done.stderr.replace("│", " ").split())
+
+
+def let_in(url: str, authority: str) -> bool:
+    try:
+        requests.get(url, verify=authority, timeout=TIMEOUT_S)
+    except requests.ConnectionError:
+        return False
+    return True
+
+
+def test_it_speaks_https_and_lets_in_only_clients_with_a_certificate(server, tmp_path):
+    authority = Authority(tmp_path, "authority")
+    (certificate, key), client = authority.issue("server"), authority.issue("client")
+    options = ("--tls-certificate", certificate, "--tls-key", key, "--tls-client-ca", authority.certificate)
+    with running_shim(server.address, *options, scheme="https") as shim:
+        url, ca = f"{shim.url}/status", str(authority.certificate)
+        answer = requests.get(url, verify=ca, cert=tuple(map(str, client)), timeout=TIMEOUT_S)
+        assert answer.text == "I-AM-ALIVE"
+        assert not let_in(url, ca)
+
+
+def test_no_hash_is_printed(server):
+    signal = "0123456789abcdef" * 4
+    with running_shim(server.address) as shim:
+        for value in (signal, signal[1:]):
+            parameters = {"signal": value, "signal_type": "pdq"}
+            requests.get(f"{shim.url}/m/raw_lookup", params=parameters, timeout=TIMEOUT_S)
+        printed = shim.stop()
+    assert signal[1:] not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--listen", "0.0.0.0:0"], "open to other machines"),
+        (["--listen", "nowhere"], "--allow-plaintext"),
+        (["--listen", "localhost:http"], "write HOST:PORT"),
+        (["--tls-key", "key.pem"], "together"),
+        (["--tls-client-ca", "ca.pem"], "needs --tls-certificate"),
+        (["--target-ca", "/nowhere/ca.pem"], "error: [Errno 2]"),
+    ],
+)
+def test_it_refuses_to_start_otherwise(arguments, message):
+    assert message in refused(*arguments)
+
+
+def test_a_token_file_that_is_missing_is_said():
+    assert "/nowhere/token" in refused("--token-file", "/nowhere/token", "--listen", "127.0.0.1:0")
