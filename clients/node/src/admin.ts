@@ -12,6 +12,7 @@ import {
   type Bank,
   BankService,
   type ChangeSchema,
+  type EstimateMatchesResponse,
   type Generation,
   type GetStatusResponse,
   type PublishResponse,
@@ -159,6 +160,12 @@ export class AdminClient {
   /** Returns what is published, what waits, and what each worker serves. */
   status(options: WaitOptions = {}): Promise<GetStatusResponse> {
     return this.#channel.call(BankService.method.getStatus, {}, waiting(options));
+  }
+
+  /** Estimates from a bank's published hashes, at least 100, how many random matches to expect at each radius. */
+  estimateMatches(bank: string, hashType: HashTypeName, options: WaitOptions = {}): Promise<EstimateMatchesResponse> {
+    const request = { bank, hashType: findHashType(hashType).number };
+    return this.#channel.call(BankService.method.estimateMatches, request, waiting(options));
   }
 
   /** Waits until a connection stands. */

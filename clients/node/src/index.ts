@@ -22,6 +22,7 @@ export type {
   AuditRecord,
   Bank,
   BankDiff,
+  EstimateMatchesResponse,
   Generation,
   GetStatusResponse,
   PublishResponse,

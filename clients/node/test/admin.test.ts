@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import {
   AdminClient,
@@ -6,6 +7,7 @@ import {
   type Change,
   Client,
   InvalidRequest,
+  NearHashError,
   NotFound,
   type TypedHash,
 } from "../src/index.js";
@@ -117,6 +119,27 @@ test("quarantined hashes are listed with the reason, and released", async () => 
   assert.match(entry?.reasons[0] ?? "", /\w/);
   assert.equal((await admin.applyChanges("aside", [{ unquarantine: KEY }])).updated, 1n);
   assert.deepEqual(await admin.listQuarantine("aside"), []);
+});
+
+test("matches are estimated from a bank with enough hashes", async () => {
+  await admin.createBank("large");
+  const changes = Array.from({ length: 120 }, (_, i): Change => {
+    return { upsert: { entryId: `${i}`, source: "local", hashes: [{ hashType: "phash64", value: randomBytes(8) }] } };
+  });
+  await admin.applyChanges("large", changes);
+  await admin.publish();
+  const estimate = await eventually(async () => {
+    try {
+      return await admin.estimateMatches("large", "phash64");
+    } catch (error) {
+      // The generation with the bank is not served yet.
+      assert.ok(error instanceof NearHashError);
+      return undefined;
+    }
+  });
+  assert.equal(estimate.hashCount, 120n);
+  assert.equal(estimate.estimates.length, 65);
+  await assert.rejects(admin.estimateMatches("cases", "phash64"), InvalidRequest);
 });
 
 test("the status tells what is served", async () => {
