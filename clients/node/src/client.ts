@@ -8,7 +8,8 @@ import { invalid } from "./errors.js";
 import { type LookupRequestSchema, LookupService } from "./gen/nearhash/v1/lookup_pb.js";
 import { findHashType, type HashTypeInfo, type HashTypeName } from "./hash_types.js";
 import { type Hash, pack } from "./packing.js";
-import { type LookupResult, merge, resultOf } from "./results.js";
+import { patiently } from "./patience.js";
+import { type AnsweredBatch, type LookupResult, merge, resultOf } from "./results.js";
 import type { Target } from "./targets.js";
 
 // What a server takes in one call by default, and less.
@@ -31,10 +32,15 @@ export interface LookupOptions extends WaitOptions {
   readonly minSequence?: bigint;
 }
 
-/** How to look up a stream of hashes; `timeoutMs` is for each call of it. */
+/** How to look up a stream of hashes; `timeoutMs` is for each batch of it, and 60,000 if left out. */
 export interface LookupManyOptions extends LookupOptions {
-  /** Calls under way at once, at least 1. Left out: 4. */
+  /** Batches under way at once, at least 1. Left out: 4. */
   readonly concurrency?: number;
+  /**
+   * What to call the position of the first hash. To go on after an interruption, pass the last `nextQuery` and the
+   * hashes from there on.
+   */
+  readonly firstQuery?: number;
 }
 
 type Template = Omit<MessageInitShape<typeof LookupRequestSchema>, "hashes" | "$typeName">;
@@ -81,36 +87,40 @@ export class Client {
   }
 
   /**
-   * Looks up a stream of any length with bounded memory: at most `concurrency` batches are under way.
+   * Looks up a stream of any length with bounded memory: at most `concurrency` batches are held at once.
    *
-   * Yields one result per batch, in order; queries are positions in the stream. A failure ends it.
+   * Yields the answers in order. A batch that finds the server overloaded or unavailable is sent again, when the server
+   * asks for that, until its `timeoutMs`; any other failure ends the stream.
    */
   async *lookupMany(
     hashes: Iterable<Hash> | AsyncIterable<Hash>,
-    { concurrency = 4, ...options }: LookupManyOptions = {},
-  ): AsyncGenerator<LookupResult, void, undefined> {
+    { concurrency = 4, firstQuery = 0, timeoutMs = 60_000, ...options }: LookupManyOptions = {},
+  ): AsyncGenerator<AnsweredBatch, void, undefined> {
     checkedInt("concurrency", concurrency, 1, 1000);
     const hashType = findHashType(options.hashType ?? "phash64");
     const template = templateOf(options, hashType);
-    const underWay: Promise<LookupResult>[] = [];
-    let first = 0;
-    for await (const batch of batches(hashes, this.#maxBatch)) {
+    const send = async (first: number, batch: readonly Hash[]): Promise<AnsweredBatch> => {
       const request = { ...template, hashes: pack(batch, hashType, first) };
-      const wait = { ...options, deadline: new Deadline(options.timeoutMs) };
-      const start = first;
-      const result = this.#channel
-        .call(LookupService.method.lookup, request, wait)
-        .then((response) => resultOf(response, start));
+      const wait = { signal: options.signal, deadline: new Deadline(timeoutMs) };
+      const call = () => this.#channel.call(LookupService.method.lookup, request, wait);
+      const response = await patiently(call, wait.deadline, wait.signal);
+      return { firstQuery: first, nextQuery: first + batch.length, result: resultOf(response, first) };
+    };
+    const underWay: Promise<AnsweredBatch>[] = [];
+    let first = checkedInt("firstQuery", firstQuery, 0, Number.MAX_SAFE_INTEGER);
+    for await (const batch of batches(hashes, this.#maxBatch)) {
+      const answer = send(first, batch);
       // It is awaited below, perhaps after another has failed.
-      result.catch(() => {});
-      underWay.push(result);
+      answer.catch(() => {});
+      underWay.push(answer);
       first += batch.length;
-      if (underWay.length >= concurrency) {
-        yield await (underWay.shift() as Promise<LookupResult>);
+      const oldest = underWay.length === concurrency ? underWay.shift() : undefined;
+      if (oldest !== undefined) {
+        yield await oldest;
       }
     }
-    for (const result of underWay) {
-      yield await result;
+    for (const answer of underWay) {
+      yield await answer;
     }
   }
 

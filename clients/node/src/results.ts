@@ -50,6 +50,14 @@ export interface LookupResult {
   readonly allowed: readonly Allowed[];
 }
 
+/** The answer to the hashes of a stream from `firstQuery` up to, not including, `nextQuery`. */
+export interface AnsweredBatch {
+  readonly firstQuery: number;
+  readonly nextQuery: number;
+  /** Queries are positions in the stream. */
+  readonly result: LookupResult;
+}
+
 /** Returns the result of one call whose query 0 is the lookup's query `first`. */
 export function resultOf(response: LookupResponse, first: number): LookupResult {
   return {

@@ -100,7 +100,9 @@ test("a stream is answered in order, with bounded reading ahead", async () => {
   }
   const lines: string[] = [];
   let calls = 0;
-  for await (const result of small.lookupMany(stream(), { concurrency: 2, timeoutMs: 10_000 })) {
+  for await (const answered of small.lookupMany(stream(), { concurrency: 2, timeoutMs: 10_000, firstQuery: 1000 })) {
+    const { firstQuery, nextQuery, result } = answered;
+    assert.deepEqual([firstQuery, nextQuery], [1000 + 10 * calls, 1010 + 10 * calls]);
     calls += 1;
     assert.ok(read <= 10 * (calls + 1), `${read} hashes were read for ${calls} answers`);
     lines.push(...found(result));
@@ -108,7 +110,7 @@ test("a stream is answered in order, with bounded reading ahead", async () => {
   assert.equal(calls, 5);
   assert.deepEqual(
     lines,
-    PHASHES.map((_, i) => `${i} photos/photo-${i} 0`),
+    PHASHES.map((_, i) => `${1000 + i} photos/photo-${i} 0`),
   );
   await assert.rejects(
     async () => {

@@ -97,6 +97,23 @@ test("an overloaded server says how long to wait", async () => {
   assert.equal(without.retryAfterMs, undefined);
 });
 
+test("a stream waits for an overloaded server, as long as it has time", async () => {
+  const delay = create(RetryInfoSchema, { retryDelay: { seconds: 0n, nanos: 20_000_000 } });
+  const metadata = new Metadata();
+  const told = create(StatusSchema, { message: "busy", details: [anyPack(RetryInfoSchema, delay)] });
+  metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, told)));
+  failure = { code: status.RESOURCE_EXHAUSTED, details: "busy", metadata };
+  seen.length = 0;
+  const answers = client.lookupMany(["0123456789abcdef"], { timeoutMs: 300 });
+  await assert.rejects(answers.next(), { name: "Overloaded" });
+  assert.ok(seen.length >= 3 && seen.length <= 16, `${seen.length} calls`);
+
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), 50);
+  const aborted = client.lookupMany(["0123456789abcdef"], { signal: abort.signal });
+  await assert.rejects(aborted.next(), { name: "AbortError" });
+});
+
 test("each call carries the token of its time", async () => {
   await failedWith({ code: status.NOT_FOUND });
   assert.deepEqual(seen[0]?.get("authorization"), ["Bearer first"]);
