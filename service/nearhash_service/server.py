@@ -137,6 +137,11 @@ class Server:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.drain(delay_s=0, grace_s=1)
 
+    @property
+    def told_health(self) -> health.HealthServicer:
+        """What answers for the health, to be asked at other ports, too."""
+        return self._health
+
     def _follow(self) -> None:
         """Follow changes until the end."""
         while not self._stopping.wait(self._reload_interval_s):

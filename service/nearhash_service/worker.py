@@ -10,6 +10,7 @@ import grpc
 
 from nearhash_index.store import DataDirectory
 from nearhash_service.config import Config, TLSSection
+from nearhash_service.health_port import HealthPort
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.reporting import Reporter
 from nearhash_service.received_signals import receive_signals
@@ -44,11 +45,14 @@ def run_worker(config: Config, supervisor: Connection, metrics: Connection | Non
     )
     reporter = Reporter(metrics, instruments) if metrics else None
     server.start()
+    health_port = HealthPort(server.told_health, config.server.health_listen) if config.server.health_listen else None
     if reporter:
         reporter.start()
     supervisor.send("ready")
     wait([terminated, supervisor])
     server.drain(delay_s=config.server.drain_delay_s, grace_s=config.server.drain_grace_s)
+    if health_port:
+        health_port.close()
     if reporter:
         reporter.finish()
 

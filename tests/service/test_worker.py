@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import socket
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,14 +12,27 @@ from nearhash_service.worker import run_worker
 from .running import connected
 
 
-@pytest.fixture
-def worker(data):
-    """A worker without a supervisor process: the test holds the other end of its pipe."""
+@contextmanager
+def reserved():
+    """A port that only workers can share."""
     with socket.socket() as reservation:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reservation.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{reservation.getsockname()[1]}"
-        config = Config(server=ServerSection(data=data, listen=listen, drain_delay_s=0.05))
+        yield f"127.0.0.1:{reservation.getsockname()[1]}"
+
+
+@pytest.fixture
+def health_address():
+    with reserved() as address:
+        yield address
+
+
+@pytest.fixture
+def worker(data, health_address):
+    """A worker without a supervisor process: the test holds the other end of its pipe."""
+    with reserved() as listen:
+        server = ServerSection(data=data, listen=listen, health_listen=health_address, drain_delay_s=0.05)
+        config = Config(server=server)
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=run_worker, args=(config, theirs))
@@ -38,6 +52,12 @@ def test_a_worker_takes_calls_once_it_says_ready(worker):
     process, _, address = worker
     with connected(address) as stubs:
         assert stubs.status().worker.process_id == process.pid
+        assert stubs.health("") == "SERVING"
+
+
+@pytest.mark.usefixtures("worker")
+def test_it_tells_its_health_at_a_port_of_its_own(health_address):
+    with connected(health_address) as stubs:
         assert stubs.health("") == "SERVING"
 
 

@@ -19,6 +19,13 @@ class ServerSection(Section, frozen=True):
 
     data: Annotated[Path, Meta(description="The data directory; made if there is none.")]
     listen: Annotated[str, Meta(description="HOST:PORT. Port 0: one that is free.")] = "127.0.0.1:50051"
+    health_listen: Annotated[
+        str | None,
+        Meta(
+            description="HOST:PORT that tells nothing but health, in plain text, for probes that do not speak TLS, "
+            "such as Kubernetes'. Unset: health is told at server.listen alone."
+        ),
+    ] = None
     workers: Annotated[
         int, Meta(ge=1, le=256, description="Processes that share the port and the memory map, 1 to 256.")
     ] = 1
@@ -44,6 +51,8 @@ class ServerSection(Section, frozen=True):
 
     def __post_init__(self) -> None:
         parse_address(self.listen, "server.listen")
+        if self.health_listen is not None and parse_address(self.health_listen, "server.health_listen")[1] == 0:
+            raise InvalidInput("server.health_listen", "port 0 would be another one in each worker; name a port")
 
     @property
     def host(self) -> str:
