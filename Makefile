@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check test test-long demo serve bench bench-index bench-lists proto example format clean
+.PHONY: help setup check test test-long demo serve bench bench-index bench-lists bench-load proto example format clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -84,6 +84,9 @@ bench-index: $(PEERS) ## the index beside its peers, and how it grows: about hal
 
 bench-lists: $(PEERS) ## what an operator waits for at 1e7 entries: about ten minutes, 5 GB of disk
 	$(BIN)/python -m bench.list_operations
+
+bench-load: $(PEERS) ## a server under load beside an echo and an HTTP peer: about half an hour, 3 GB of disk; h2load helps
+	$(BIN)/python -m bench.load
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .venv-proto data dist clients/node/node_modules clients/node/dist

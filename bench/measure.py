@@ -15,7 +15,10 @@ from typing import Any
 HERE = Path(__file__).parent
 RECORDS = HERE / "records"
 RESULTS = HERE / "results"
-PACKAGES = ("numpy", "numba", "llvmlite", "faiss-cpu", "threatexchange", "usearch", "hexhamming")
+PACKAGES = (
+    *("numpy", "numba", "llvmlite", "grpcio", "protobuf"),
+    *("faiss-cpu", "threatexchange", "usearch", "hexhamming", "flask", "gunicorn"),
+)
 
 
 def seconds(run: Callable[[], object]) -> float:

@@ -1,0 +1,1 @@
+"""Load on a running server: how many lookups it answers, how late, and beside what."""

@@ -1,0 +1,85 @@
+"""Three times as many calls as a worker can answer: what it still answers in time, and whether it says it is well."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from bench.load.calls import LOOKUP, Calls
+from bench.load.closed_loop import peak
+from bench.load.listed import SEED, Listed
+from bench.load.open_loop import open_loop
+from bench.load.serving import proportional_bytes, serving
+from bench.load.steady import cores
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+__all__ = ["overload"]
+
+_TIMES = 3
+_SECONDS = 12.0
+_DEADLINE_S = 1.0
+_HEALTH_EVERY_S = 0.1
+
+
+def overload(listed: Listed, batch: int) -> dict[str, Any]:
+    """Find the peak of one worker, then send three times as much with a deadline of a second.
+
+    Batches keep the generator cheap enough to send so much from one core.
+    """
+    server_cpus, cpus = cores(1)
+    requests = listed.requests(200_000 // batch, batch, seed=5)
+    with serving(listed.published(), workers=1, cpus=server_cpus) as server:
+        calls = Calls(server.address, LOOKUP, requests, deadline_s=_DEADLINE_S, cpus=cpus)
+        _, at_peak = peak(calls)
+        at_once = open_loop(calls, calls_per_s=at_peak.ok_per_s * 0.8, seconds=_SECONDS)
+        before_bytes = proportional_bytes(server.workers())
+        with _watching_health(server.address) as health:
+            during = open_loop(calls, calls_per_s=at_peak.ok_per_s * _TIMES, seconds=_SECONDS)
+        after_bytes = proportional_bytes(server.workers())
+    return {
+        "list": listed.name,
+        "radius": listed.radius,
+        "seed": SEED,
+        "batch": batch,
+        "deadline_s": _DEADLINE_S,
+        "server_cpus": server_cpus,
+        "generator_cpus": cpus,
+        "peak": at_peak.told(),
+        "at 80 % of peak": at_once.told(),
+        "at 3 times the peak": during.told(),
+        "goodput": during.ok_per_s / at_peak.ok_per_s,
+        "health": dict(health),
+        "worker_pss_bytes": [before_bytes, after_bytes],
+    }
+
+
+@contextmanager
+def _watching_health(address: str) -> Iterator[Counter[str]]:
+    """Ask for the health ten times a second; yield how often each was the answer."""
+    seen: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def run() -> None:
+        with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            while not stop.wait(_HEALTH_EVERY_S):
+                started_s = time.monotonic()
+                try:
+                    answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=_DEADLINE_S)
+                    seen[health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)] += 1
+                except grpc.RpcError as error:
+                    seen[error.code().name] += 1
+                seen["slowest_ms"] = max(seen["slowest_ms"], round((time.monotonic() - started_s) * 1000))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()

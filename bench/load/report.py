@@ -1,0 +1,217 @@
+"""Turn the records of loads into bench/LOAD.md and plots.
+
+python -m bench.load.report
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from bench.load.latencies import decoded
+from bench.load.steady import BATCH
+from bench.measure import HERE, RECORDS
+
+__all__ = ["main"]
+
+PLOTS = HERE / "plots"
+MB = 1e6
+Record = Mapping[str, Any]
+
+
+def main() -> None:
+    """Write the page and the plots."""
+    PLOTS.mkdir(exist_ok=True)
+    records = [json.loads(path.read_text()) for path in sorted(RECORDS.glob("load-*.json"))]
+    steady = [record for record in records if "half_of_peak" in record and "workers" in record]
+    page = [*_header(records), *_peaks(steady), *_latencies(steady)]
+    for record in records:
+        kind = record["scenario"].split("-")[0]
+        if kind in _SECTIONS:
+            page += _SECTIONS[kind](record)
+    (HERE / "LOAD.md").write_text("\n".join(page) + "\n")
+
+
+def _header(records: list[Record]) -> Iterator[str]:
+    machine = records[0]["machine"]
+    versions = {name: machine["versions"][name] for name in ("grpcio", "protobuf", "numpy", "numba")}
+    yield "# The server under load, measured"
+    yield from _paragraph(
+        "Made by `make bench-load` from `records/`. One worker has core 0 for itself and the generator core 1; "
+        "two workers and the generator share both. *CPU share of the generator* is of one core. Half of what is "
+        "asked is compared with an **echo**: a method of the same server, through the same interceptors and "
+        "threads, that returns its request. One lookup in sixteen matches; requests differ all the time, except "
+        "with h2load, which sends the same over and over."
+    )
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield from _paragraph(
+        f"{machine['cpu']} (family {machine['family']}, {machine['cpus']} cores), Python {machine['python']}, "
+        f"{told}, seed {records[0]['seed']}. The machine is shared: compare within a row."
+    )
+
+
+def _peaks(records: list[Record]) -> Iterator[str]:
+    yield ""
+    yield "## Peak of a closed loop"
+    yield from _paragraph(
+        f"Calls per second; a batch has {BATCH} hashes. *Index alone* is the same worker searching its own index "
+        "on as many threads as calls were under way, without messages, banks and entries."
+    )
+    yield ""
+    yield (
+        "| list | workers | echo | single | of echo | h2load: single of echo | CPU per call, us: echo, single |"
+        " batch, hashes/s | of index alone | generator's CPU | memory of workers, MB (PSS) |"
+    )
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for record in records:
+        echo, single, batch = (record["peak"][name] for name in ("echo", "single", "batch"))
+        independent = record["h2load_calls_per_s"]
+        hashes_per_s = batch["ok_per_s"] * BATCH
+        yield (
+            f"| {record['list']} | {record['workers']} | {echo['ok_per_s']:,.0f} | {single['ok_per_s']:,.0f} "
+            f"| {single['ok_per_s'] / echo['ok_per_s']:.0%} "
+            f"| {independent['single'] / independent['echo']:.0%} of {independent['echo']:,.0f} "
+            f"| {echo['server_cpu_us_per_call']:.0f}, {single['server_cpu_us_per_call']:.0f} | {hashes_per_s:,.0f} "
+            f"| {hashes_per_s / record['search_alone_queries_per_s']:.0%} | {single['client_cpu_share']:.0%} "
+            f"| {record['workers_pss_bytes'] / MB:,.0f} |"
+        )
+
+
+def _latencies(records: list[Record]) -> Iterator[str]:
+    yield ""
+    yield "## Latency of an open loop at half of the peak"
+    yield from _paragraph(
+        "Calls of single hashes arrive evenly, at half of the peak, answered or not; latency counts from when a "
+        "call was due. Single and echo in turn, six rounds each; p99 is the rounds' median. *Noise* is the ratio "
+        "of the p99 of odd and even rounds of the same load: a ratio between loads that is smaller says nothing."
+    )
+    yield ""
+    yield "| list | workers | calls/s | | p50, ms | p99, ms | p99.9, ms | worst, ms | p99 of echo's | noise |"
+    yield "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for record in records:
+        loads = record["half_of_peak"]
+        for name, load in loads.items():
+            ratio = load["median_p99_ms"] / loads["echo"]["median_p99_ms"]
+            yield (
+                f"| {record['list']} | {record['workers']} | {load['ok_per_s']:,.0f} | {_latency_cells(name, load)} "
+                f"| {ratio:.1f} | {load['noise']:.1f} |"
+            )
+        _plot(record["scenario"], loads)
+    yield ""
+    for record in records:
+        yield f"![](plots/load-{record['scenario']}.png)"
+
+
+def _reloads(record: Record) -> Iterator[str]:
+    loads = record["half_of_peak"]
+    _plot(record["scenario"], loads)
+    yield ""
+    yield f"## During continuous reloads: {record['list']}"
+    yield from _paragraph(
+        f"One worker at half of its peak, {record['calls_per_s']:,.0f} calls/s, in turn: alone; *flipping* between "
+        f"two generations ({record['reloads']['flipping']} reloads); *publishing* one generation after the other, "
+        f"each with {record['changes_per_publish']} changes ({record['reloads']['publishing']} of them), by builds "
+        "that share the worker's core."
+    )
+    yield ""
+    yield "| | p50, ms | p99, ms | p99.9, ms | worst, ms | p99 of alone's | noise | failed |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for name, load in loads.items():
+        failed = sum(load["statuses"].values()) - load["statuses"]["OK"]
+        ratio = load["median_p99_ms"] / loads["alone"]["median_p99_ms"]
+        yield f"| {_latency_cells(name, load)} | {ratio:.2f} | {load['noise']:.2f} | {failed} |"
+    yield ""
+    yield f"![](plots/load-{record['scenario']}.png)"
+
+
+def _overload(record: Record) -> Iterator[str]:
+    during = record["at 3 times the peak"]
+    yield ""
+    yield f"## Three times the peak: {record['list']}, batches of {record['batch']}"
+    at_ease_ms, during_ms = (load["latency_ms"]["p99"] for load in (record["at 80 % of peak"], during))
+    before, after = (f"{size_bytes / MB:,.0f} MB" for size_bytes in record["worker_pss_bytes"])
+    yield from _paragraph(
+        f"Peak {record['peak']['ok_per_s']:.0f} calls/s; deadline {record['deadline_s']:g} s. Answered OK in time "
+        f"during the overload: {during['ok_per_s']:.0f} calls/s, **{record['goodput']:.0%} of the peak**; p99 of "
+        f"those {during_ms:.0f} ms, at 80 % of the peak {at_ease_ms:.0f} ms. All: {_counted(during['statuses'])}. "
+        f"Health: {_counted(record['health'])}. Memory of the worker: {before} before, {after} after."
+    )
+
+
+def _start(record: Record) -> Iterator[str]:
+    yield ""
+    yield f"## From the command to SERVING: {record['list']}"
+    yield from _paragraph("Compiled kernels from the cache, files in the page cache.")
+    yield ""
+    for workers, start in record["by_workers"].items():
+        yield f"- workers {workers}: median {start['median_s']:.2f} s, worst {start['worst_s']:.2f} s"
+
+
+def _http(record: Record) -> Iterator[str]:
+    peer, ours, ratios = record["peer"], record["ours"], record["ratios"]
+    yield ""
+    yield f"## Beside an HTTP service in the shape of HMA: {record['list']}"
+    yield from _paragraph(
+        "`GET /m/raw_lookup`, one PDQ hash a request, the `threatexchange` package's PDQIndex on one OpenMP "
+        f"thread, behind gunicorn's sync workers. {record['workers']} workers each, generator on the same two "
+        "cores; single hashes by h2load over 16 connections for both. 100 answers of both are compared first, and "
+        "are the same."
+    )
+    yield ""
+    yield "| | peer | NearHash | ratio |"
+    yield "| --- | ---: | ---: | ---: |"
+    mean = sum(peer["requests_per_s"]) / len(peer["requests_per_s"])
+    yield f"| single hashes per second | {mean:,.0f} | {ours['single_per_s']:,.0f} | {ratios['single']:.1f} |"
+    yield f"| in batches of {BATCH} | | {ours['batched_hashes_per_s']:,.0f} | {ratios['batched']:.0f} |"
+    for kind in ("pss", "rss"):
+        theirs, own = peer[f"{kind}_bytes"] / MB, ours[f"{kind}_bytes"] / MB
+        yield f"| memory of the workers, MB ({kind.upper()}) | {theirs:,.0f} | {own:,.0f} | {own / theirs:.2f} |"
+
+
+_SECTIONS = {"reloads": _reloads, "overload": _overload, "start": _start, "http": _http}
+
+
+def _latency_cells(name: str, load: Record) -> str:
+    of = load["latency_ms"]
+    return f"{name} | {of['p50']:.2f} | {load['median_p99_ms']:.2f} | {of['p99.9']:.1f} | {of['p100']:.1f}"
+
+
+def _paragraph(text: str) -> Iterator[str]:
+    yield ""
+    yield textwrap.fill(text, 118, break_on_hyphens=False)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _plot(name: str, loads: Mapping[str, Record]) -> None:
+    """Draw how many calls took how long, and the latency by percentile, the latter far into the tail."""
+    figure, (density, tail) = plt.subplots(1, 2, figsize=(10, 3.6))
+    rare = np.logspace(0, -4, 200)
+    for load_name, load in loads.items():
+        histogram = decoded(load["histogram"])
+        items = [
+            (item.value_iterated_to / 1000, item.count_at_value_iterated_to)
+            for item in histogram.get_recorded_iterator()
+        ]
+        latency_ms, counts = map(np.array, zip(*items, strict=True))
+        bins = np.logspace(-1, 3, 80)
+        density.hist(latency_ms, bins=bins, weights=counts / counts.sum(), histtype="step", label=load_name)
+        tail.plot(1 / rare, [histogram.get_value_at_percentile(100 * (1 - r)) / 1000 for r in rare], label=load_name)
+    density.set(xscale="log", xlabel="latency, ms", ylabel="share of calls", title=name)
+    tail.set(xscale="log", yscale="log", xlabel="one call in", ylabel="takes longer than, ms")
+    for axes in (density, tail):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.tight_layout()
+    figure.savefig(PLOTS / f"load-{name}.png", dpi=100)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
