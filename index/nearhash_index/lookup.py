@@ -65,6 +65,7 @@ def lookup(
     radius: int | None,
     banks: Sequence[str],
     max_matches: int,
+    within: tuple[str, ...] = (),
 ) -> Found:
     """Find the entries near each query.
 
@@ -77,6 +78,8 @@ def lookup(
         To search; empty: every enabled bank. Enabled allowlists apply in any case.
     max_matches : int
         Entries per query, the nearest.
+    within : tuple of str
+        If it is not empty, the only banks that may be searched. Enabled allowlists apply in any case.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def lookup(
     UnknownName, BankDisabled
         If a bank named is not there, or disabled.
     """
-    reach = view.reach(hash_type, radius, banks)
+    reach = view.reach(hash_type, radius, banks, within)
     unsearchable = degenerate_rows(queries, hash_type)
     if not len(unsearchable):
         return _found(view, _search(view, hash_type, queries, reach), max_matches)

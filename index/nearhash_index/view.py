@@ -56,7 +56,7 @@ class View:
 
     generation: Generation
     delta: Delta
-    _reaches: dict[tuple[str, int | None, tuple[str, ...]], Reach] = field(default_factory=dict, init=False, repr=False)
+    _reaches: dict[tuple[str, int | None, tuple[str, ...], tuple[str, ...]], Reach] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def sequence(self) -> int:
@@ -97,7 +97,9 @@ class View:
         position = {bank.name: i for i, bank in enumerate(self.banks)}
         return np.array([position[bank] for bank, _ in self.delta.entries], dtype=np.int64)
 
-    def reach(self, hash_type: HashType, radius: int | None, banks: Sequence[str]) -> Reach:
+    def reach(
+        self, hash_type: HashType, radius: int | None, banks: Sequence[str], within: tuple[str, ...] = ()
+    ) -> Reach:
         """Return how far to look in each bank: as far as the bank's own radius, or less if less is asked for.
 
         Parameters
@@ -106,6 +108,8 @@ class View:
             Inclusive, in bits.
         banks : sequence of str
             To search; empty: every enabled bank. Enabled allowlists are searched in any case.
+        within : tuple of str
+            If it is not empty, the only banks that may be searched, apart from allowlists.
 
         Raises
         ------
@@ -114,15 +118,17 @@ class View:
         UnknownName, BankDisabled
             If a bank named is not there, or disabled.
         """
-        asked = hash_type.name, radius, tuple(banks)
+        asked = hash_type.name, radius, tuple(banks), within
         reach = self._reaches.get(asked)
         if reach is None:
-            reach = self._reach(hash_type, radius, banks)
+            reach = self._reach(hash_type, radius, banks, within)
             if len(self._reaches) < _MOST_REACHES:
                 self._reaches[asked] = reach
         return reach
 
-    def _reach(self, hash_type: HashType, radius: int | None, banks: Sequence[str]) -> Reach:
+    def _reach(
+        self, hash_type: HashType, radius: int | None, banks: Sequence[str], within: tuple[str, ...]
+    ) -> Reach:
         if radius is not None:
             check_radius(hash_type, radius)
         enabled = {bank.name: bank.enabled for bank in self.banks}
@@ -131,10 +137,12 @@ class View:
                 raise UnknownName(f"there is no bank {name!r}")
             if not enabled[name]:
                 raise BankDisabled(f"bank {name!r} is disabled")
-        named = set(banks)
+        named = set(banks or enabled)
+        if within:
+            named.intersection_update(within)
         radii = [
             min(bank.radii[hash_type.name], hash_type.bits if radius is None else radius)
-            if bank.enabled and (not named or bank.name in named or bank.allowlist)
+            if bank.enabled and (bank.name in named or bank.allowlist)
             else _NOT_SEARCHED
             for bank in self.banks
         ]

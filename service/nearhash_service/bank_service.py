@@ -13,11 +13,11 @@ from nearhash_index.errors import InvalidInput, NearHashIndexError, NotPublished
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
 from nearhash_index.store.diff import publish_diff
 from nearhash_index.store.generation import Manifest
+from nearhash_service.authors import author_of
 from nearhash_service.building import publish_in_own_process
 from nearhash_service.estimating import estimate_in_own_process
 from nearhash_service.messages import (
     audit_message,
-    author_of,
     bank_message,
     change_of,
     estimate_message,
@@ -61,7 +61,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
             radii_of(request.radii),
             request.labels,
             allowlist=request.allowlist,
-            author=author_of(request.author, context.peer()),
+            author=author_of(request.author, context),
         )
         return banks_pb2.CreateBankResponse(bank=bank_message(bank))
 
@@ -70,7 +70,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
     ) -> banks_pb2.UpdateBankResponse:
         """Change a bank."""
         enabled = request.enabled if request.HasField("enabled") else None
-        author = author_of(request.author, context.peer())
+        author = author_of(request.author, context)
         bank = self._registry.update_bank(
             check_name(request.name, "name"), radii_of(request.radii), enabled, author=author
         )
@@ -90,7 +90,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         if not 1 <= len(request.changes) <= MAX_CHANGES:
             raise InvalidInput("changes", f"{len(request.changes)} changes; send 1 to {MAX_CHANGES} in one call")
         changes = [change_of(change, f"changes[{i}]") for i, change in enumerate(request.changes)]
-        author = author_of(request.author, context.peer())
+        author = author_of(request.author, context)
         counts = self._registry.apply(request.bank, changes, author, dry_run=request.dry_run)
         return banks_pb2.ApplyChangesResponse(**counts._asdict())
 

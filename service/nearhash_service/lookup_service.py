@@ -11,6 +11,8 @@ from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
 from nearhash_index.lookup import Found, lookup
 from nearhash_index.view import View
+from nearhash_service.callers import check_banks, current_caller
+from nearhash_service.config import Caller
 from nearhash_service.messages import hash_type_of
 from nearhash_service.metrics.lookups import LookupCounts
 from nearhash_service.served_view import ServedView
@@ -41,6 +43,8 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         max_matches = _max_matches(request.max_matches_per_hash)
         if len(request.banks) > _MAX_BANKS:
             raise InvalidInput("banks", f"{len(request.banks)} names; name at most {_MAX_BANKS}, or none for all")
+        caller = current_caller()
+        check_banks(caller, request.banks)
         view = self._served.get()
         if request.min_sequence > view.sequence:
             raise SequenceNotReached(
@@ -53,8 +57,9 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             radius=request.radius if request.HasField("radius") else None,
             banks=request.banks,
             max_matches=max_matches,
+            within=caller.banks,
         )
-        response = _response(view, hash_type, found)
+        response = _response(view, hash_type, found, caller)
         self._counts.count(hash_type, view.searched_banks(request.banks), len(queries), response)
         return response
 
@@ -74,7 +79,7 @@ def _max_matches(asked: int) -> int:
     return asked or _DEFAULT_MATCHES_PER_HASH
 
 
-def _response(view: View, hash_type: HashType, found: Found) -> lookup_pb2.LookupResponse:
+def _response(view: View, hash_type: HashType, found: Found, caller: Caller) -> lookup_pb2.LookupResponse:
     matches = []
     for query, distance, number in zip(
         found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True
@@ -86,7 +91,10 @@ def _response(view: View, hash_type: HashType, found: Found) -> lookup_pb2.Looku
     allowed = []
     for query, number in found.allowed:
         bank, entry_id, source, _ = view.entry(number)
-        allowed.append(lookup_pb2.Allowed(query=query, bank=bank, entry_id=entry_id, source=source))
+        if caller.banks and bank not in caller.banks:
+            allowed.append(lookup_pb2.Allowed(query=query))
+        else:
+            allowed.append(lookup_pb2.Allowed(query=query, bank=bank, entry_id=entry_id, source=source))
     unsearchable = [
         lookup_pb2.Unsearchable(query=query, reason=degenerate_reason(hash_type))
         for query in found.unsearchable.tolist()

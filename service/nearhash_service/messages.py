@@ -17,7 +17,6 @@ from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius
 from nearhash_index.store import Current
 from nearhash_index.store.audit import AuditRecord
 from nearhash_index.store.changes import (
-    Author,
     Change,
     Disable,
     Enable,
@@ -33,7 +32,6 @@ from nearhash_service.worker_board import WorkerNote
 
 __all__ = [
     "audit_message",
-    "author_of",
     "bank_message",
     "change_message",
     "change_of",
@@ -143,11 +141,6 @@ def change_message(change: Change) -> banks_pb2.Change:
             return banks_pb2.Change(reinstate=key)
         case Unquarantine():
             return banks_pb2.Change(unquarantine=key)
-
-
-def author_of(author: banks_pb2.Author, peer: str) -> Author:
-    """Return who makes a change: who the message says, or else where the call comes from."""
-    return Author(author.actor or peer, author.reason)
 
 
 def audit_message(record: AuditRecord) -> banks_pb2.AuditRecord:

@@ -17,6 +17,9 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.bank_service import BankService
+from nearhash_service.errors import Unauthenticated
+from nearhash_service.followed_callers import FollowedCallers
+from nearhash_service.gate import Gate
 from nearhash_service.lookup_service import LookupService
 from nearhash_service.metrics.calls import MeasuringInterceptor
 from nearhash_service.metrics.instruments import Instruments
@@ -66,6 +69,8 @@ class Server:
         Where to tell what is served.
     instruments : Instruments, optional
         What counts; without them, nobody will ask.
+    callers : FollowedCallers, optional
+        Who may do what; without it, everybody may do everything.
 
     Attributes
     ----------
@@ -81,6 +86,7 @@ class Server:
         reload_interval_s: float = 0.1,
         board: WorkerBoard | None = None,
         instruments: Instruments | None = None,
+        callers: FollowedCallers | None = None,
     ) -> None:
         instruments = instruments or Instruments()
         self.registry = Registry(directory)
@@ -88,13 +94,17 @@ class Server:
         instruments.own.register(ServedMetrics(self._served))
         self._reload_interval_s = reload_interval_s
         self._board = board
+        self._callers = callers or FollowedCallers()
         self._posted: WorkerNote | None = None
         self._loaded: bool | None = None
         self._health = health.HealthServicer()
+        interceptors: list[grpc.ServerInterceptor] = [
+            MeasuringInterceptor(instruments.calls),
+            ErrorInterceptor(),
+            Gate(lambda: self._callers.known),
+        ]
         self._grpc = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="call"),
-            interceptors=[MeasuringInterceptor(instruments.calls), ErrorInterceptor()],
-            options=_OPTIONS,
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="call"), interceptors=interceptors, options=_OPTIONS
         )
         lookup_pb2_grpc.add_LookupServiceServicer_to_server(
             LookupService(self._served, instruments.lookups), self._grpc
@@ -103,7 +113,7 @@ class Server:
             BankService(directory, self.registry, self._served, instruments), self._grpc
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        _add_reflection(self._grpc)
+        _add_reflection(self._grpc, self._callers)
         if credentials is None:
             self._grpc.add_insecure_port(address)
         else:
@@ -151,6 +161,7 @@ class Server:
                 _log.exception("The reload failed for a reason that nobody foresaw")
 
     def _refresh(self) -> None:
+        self._callers.refresh()
         loaded = self._served.refresh()
         if loaded != self._loaded:
             self._set_health(_LOOKUP, serving=loaded)
@@ -167,16 +178,21 @@ class Server:
 
 
 class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
-    """Answers reflection, to few at once: a client holds one of the server's threads until it closes its stream."""
+    """Answers reflection to known callers, few at once: each holds one of the server's threads until it ends."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], callers: FollowedCallers) -> None:
         super().__init__(names)
+        self._callers = callers
         self._free = threading.BoundedSemaphore(_MAX_REFLECTIONS)
 
     def ServerReflectionInfo(  # noqa: N802 - gRPC's name
         self, request_iterator: Iterator[reflection_pb2.ServerReflectionRequest], context: grpc.ServicerContext
     ) -> Iterator[reflection_pb2.ServerReflectionResponse]:
         """Answer a stream of questions."""
+        try:
+            self._callers.known.identify(context)
+        except Unauthenticated as error:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         if not self._free.acquire(blocking=False):
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many reflection streams are open; try again later")
         try:
@@ -185,9 +201,10 @@ class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
             self._free.release()
 
 
-def _add_reflection(server: grpc.Server) -> None:
+def _add_reflection(server: grpc.Server, callers: FollowedCallers) -> None:
     """Answer reflection under its old name, v1alpha, and its new one, v1. The messages are the same on the wire."""
-    servicer = _Reflection((_LOOKUP, _BANKS, health.SERVICE_NAME, reflection.SERVICE_NAME, _REFLECTION_V1))
+    names = (_LOOKUP, _BANKS, health.SERVICE_NAME, reflection.SERVICE_NAME, _REFLECTION_V1)
+    servicer = _Reflection(names, callers)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
     method = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,

@@ -12,6 +12,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from nearhash_index import errors
+from nearhash_service.errors import Forbidden, Unauthenticated
+from nearhash_service.interceptors import Handler, UnaryInterceptor
 
 __all__ = ["ErrorInterceptor"]
 
@@ -25,6 +27,8 @@ _CODES: dict[type[errors.NearHashIndexError], int] = {
     errors.NotPublished: code_pb2.UNAVAILABLE,
     errors.StoreBusy: code_pb2.ABORTED,
     errors.StorageFailed: code_pb2.INTERNAL,
+    Unauthenticated: code_pb2.UNAUTHENTICATED,
+    Forbidden: code_pb2.PERMISSION_DENIED,
     errors.NotADataDirectory: code_pb2.DATA_LOSS,
     errors.WrongVersion: code_pb2.DATA_LOSS,
     errors.CorruptData: code_pb2.DATA_LOSS,
@@ -35,18 +39,12 @@ _MAX_MESSAGE_BYTES = 1000
 _log = logging.getLogger(__name__)
 
 
-class ErrorInterceptor(grpc.ServerInterceptor):
+class ErrorInterceptor(UnaryInterceptor):
     """Answers a handler's error with its status and details. Anything unforeseen is logged and answered INTERNAL."""
 
-    def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Wrap the unary methods of this project's services."""
-        handler = continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith("/nearhash."):
-            return handler
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Return a handler that raises nothing of its own."""
+        del method
         return grpc.unary_unary_rpc_method_handler(
             _answering_errors(handler.unary_unary),  # type: ignore[arg-type]
             request_deserializer=handler.request_deserializer,

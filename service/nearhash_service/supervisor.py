@@ -17,7 +17,7 @@ from time import monotonic
 from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.building import AutoPublish
-from nearhash_service.config import Config
+from nearhash_service.config import Config, ConfigSources
 from nearhash_service.metrics.directory import DirectoryMetrics
 from nearhash_service.metrics.exposition import expose
 from nearhash_service.metrics.gathering import GatheredMetrics
@@ -41,22 +41,23 @@ class _Worker:
     start_s: float
 
 
-def serve(config: Config, on_ready: Callable[[str, int], None]) -> None:
+def serve(sources: ConfigSources, on_ready: Callable[[Config], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain all workers.
 
     Parameters
     ----------
-    config : Config
+    sources : ConfigSources
     on_ready : callable
-        Told host and port once every worker takes calls.
+        Told once every worker takes calls; the configuration then names the port.
 
     Raises
     ------
     InvalidInput
-        If the address cannot be listened on.
+        If the configuration is wrong, or the address cannot be listened on.
     NotADataDirectory, WrongVersion, CorruptData, StorageFailed
         If the data directory cannot be used; one is made where nothing is yet.
     """
+    config = sources.load().config
     directory = DataDirectory.create(config.server.data)
     registry = Registry(directory)
     instruments = Instruments()
@@ -70,7 +71,7 @@ def serve(config: Config, on_ready: Callable[[str, int], None]) -> None:
     def start() -> _Worker:
         ours, theirs = context.Pipe()
         metrics = gathered.connect()
-        process = context.Process(target=run_worker, args=(config, theirs, metrics), name="nearhash worker")
+        process = context.Process(target=run_worker, args=(config, theirs, sources, metrics), name="nearhash worker")
         process.start()
         theirs.close()
         metrics.close()
@@ -85,7 +86,7 @@ def serve(config: Config, on_ready: Callable[[str, int], None]) -> None:
         threading.Thread(target=publisher.run, args=(stop_publishing,), name="publish", daemon=True).start()
     workers = [start() for _ in range(config.server.workers)]
     try:
-        _supervise(workers, start, stopped, lambda: on_ready(config.server.host, config.server.port))
+        _supervise(workers, start, stopped, lambda: on_ready(config))
     finally:
         stop_publishing.set()
         _stop(workers, within_s=config.server.drain_delay_s + config.server.drain_grace_s + 5)

@@ -9,7 +9,8 @@ from multiprocessing.connection import Connection, wait
 import grpc
 
 from nearhash_index.store import DataDirectory
-from nearhash_service.config import Config, TLSSection
+from nearhash_service.config import Config, ConfigSources, TLSSection
+from nearhash_service.followed_callers import FollowedCallers
 from nearhash_service.health_port import HealthPort
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.reporting import Reporter
@@ -20,13 +21,20 @@ from nearhash_service.worker_board import WorkerBoard
 __all__ = ["run_worker"]
 
 
-def run_worker(config: Config, supervisor: Connection, metrics: Connection | None = None) -> None:
+def run_worker(
+    config: Config,
+    supervisor: Connection,
+    sources: ConfigSources | None = None,
+    metrics: Connection | None = None,
+) -> None:
     """Serve until SIGTERM, or until the supervisor is gone.
 
     Parameters
     ----------
     supervisor : Connection
         Told "ready" once calls are taken. Its end tells that the supervisor has died.
+    sources : ConfigSources, optional
+        Where the callers are read again when they change.
     metrics : Connection, optional
         Where the supervisor asks for metrics.
     """
@@ -41,6 +49,7 @@ def run_worker(config: Config, supervisor: Connection, metrics: Connection | Non
         credentials=_credentials(config.tls),
         reload_interval_s=config.server.reload_interval_s,
         board=WorkerBoard(config.server.data),
+        callers=FollowedCallers(config.callers, sources),
         instruments=instruments,
     )
     reporter = Reporter(metrics, instruments) if metrics else None

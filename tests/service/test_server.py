@@ -17,6 +17,7 @@ from nearhash_index.store import DataDirectory
 from nearhash_service.server import Server
 
 from .certificates import Authority
+from .guarded import guarding, token_of
 from .running import BIN, connected, eventually
 from .sample import NARROW
 
@@ -63,6 +64,17 @@ def test_reflection_lists_the_services_under_both_its_names(stubs, reflection):
 def test_reflection_describes_services_and_messages(stubs, reflection, symbol):
     answer = reflect(stubs.channel, reflection, file_containing_symbol=symbol)
     assert answer.file_descriptor_response.file_descriptor_proto
+
+
+@pytest.mark.parametrize("reflection", REFLECTIONS)
+def test_reflection_is_for_known_callers(tmp_path, data, reflection):
+    with guarding(tmp_path, data) as (_, address, _), connected(address) as stubs:
+        call = reflection_method(stubs.channel, reflection)
+        question = [reflection_pb2.ServerReflectionRequest(list_services="")]
+        refused = call(iter(question), timeout=20)
+        assert first_answer(refused) == grpc.StatusCode.UNAUTHENTICATED
+        metadata = (("authorization", f"Bearer {token_of('reader')}"),)
+        assert first_answer(call(iter(question), metadata=metadata, timeout=20)) == grpc.StatusCode.OK
 
 
 def test_idle_reflection_streams_do_not_keep_others_from_lookups(stubs, server, sample):

@@ -90,7 +90,7 @@ class LookupRequest(google.protobuf.message.Message):
     """Fail with FAILED_PRECONDITION unless the answer would include every change up to this sequence. 0: no demand."""
     @property
     def banks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Names of the banks to search. Empty: every enabled bank."""
+        """Names of the banks to search. Empty: every enabled bank that the caller may query."""
 
     def __init__(
         self,
@@ -203,6 +203,7 @@ class Allowed(google.protobuf.message.Message):
     query: builtins.int
     """Position of the hash in the request, from 0."""
     bank: builtins.str
+    """Empty, as the fields below, if the caller may not query the bank."""
     entry_id: builtins.str
     source: builtins.str
     def __init__(

@@ -52,6 +52,7 @@ class LookupServiceServicer(object):
         """Looks up a batch of hashes of one type. An answer is computed from one generation, which it names.
 
         Errors: INVALID_ARGUMENT with google.rpc.BadRequest naming the field; NOT_FOUND for an unknown bank;
+        PERMISSION_DENIED for one that the caller may not query, whether it exists or not;
         FAILED_PRECONDITION for a disabled bank or a sequence not reached yet; UNAVAILABLE while nothing is published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -22,6 +22,7 @@ from nearhash_service.cli import (
     quarantine,
     serving,
     status,
+    tokens,
 )
 from nearhash_service.cli.printing import print_error
 
@@ -48,6 +49,7 @@ app.command()(publishing.rollback)
 app.command()(publishing.release)
 app.command()(serving.serve)
 app.command("config")(serving.show_config)
+app.command()(tokens.token)
 app.command()(lookups.lookup)
 app.command("hash")(hashing.hash_files)
 app.command()(conformance.conformance)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nearhash.v1 import banks_pb2_grpc
-from nearhash_client import TLS, Client
+from nearhash_client import TLS, Client, Token
 from nearhash_client.channel import open_channel
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.cli.shared_options import with_options_of
@@ -32,23 +33,25 @@ class Connection:
     ----------
     target : str
     tls : TLS, optional
+    token : Token, optional
     registry : Registry, optional
         The data directory's, if the server is this process.
     """
 
     target: str
     tls: TLS | None = None
+    token: Token | None = field(default=None, repr=False)
     registry: Registry | None = None
 
     @contextmanager
     def banks(self) -> Iterator[banks_pb2_grpc.BankServiceStub]:
         """Yield the stub of BankService."""
-        with open_channel(self.target, tls=self.tls) as channel:
+        with open_channel(self.target, tls=self.tls, token=self.token) as channel:
             yield banks_pb2_grpc.BankServiceStub(channel)
 
     def client(self) -> Client:
         """Return a client for lookups."""
-        return Client(self.target, tls=self.tls)
+        return Client(self.target, tls=self.tls, token=self.token)
 
 
 def connected(*, create: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -81,6 +84,10 @@ def _connection(
     ] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM of the own certificate, for mTLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM of the own private key, for mTLS.")] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the token to show; or put the token into NEARHASH_TOKEN.", metavar="FILE"),
+    ] = None,
     *,
     create: bool = False,
 ) -> Iterator[Connection]:
@@ -89,11 +96,11 @@ def _connection(
     if data is not None:
         with _own_server(DataDirectory.create(data) if create else DataDirectory(data)) as connection:
             yield connection
-    elif tls_ca or tls_certificate or tls_key:
+        return
+    tls = None
+    if tls_ca or tls_certificate or tls_key:
         tls = TLS.from_files(root_certificates=tls_ca, certificate_chain=tls_certificate, private_key=tls_key)
-        yield Connection(target or DEFAULT_TARGET, tls)
-    else:
-        yield Connection(target or DEFAULT_TARGET)
+    yield Connection(target or DEFAULT_TARGET, tls, token_file or os.environ.get("NEARHASH_TOKEN") or None)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import typer
 
 from nearhash_service.cli.printing import output
 from nearhash_service.cli.shared_options import with_options_of
-from nearhash_service.config import ConfigSources, Given
+from nearhash_service.config import Config, ConfigSources, Given
 from nearhash_service.config.example import effective, example
 from nearhash_service.supervisor import serve as run_workers
 
@@ -37,6 +37,10 @@ def _sources(
     allow_plaintext: Annotated[
         bool, typer.Option("--allow-plaintext", help="Serve other machines without TLS: for networks that encrypt.")
     ] = False,
+    allow_anyone: Annotated[
+        bool,
+        typer.Option("--allow-anyone", help="Let other machines do everything although no callers are configured."),
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other setting; `nearhash config` lists them.", metavar="SECTION.KEY=VALUE"),
@@ -47,6 +51,7 @@ def _sources(
         "server.listen": listen,
         "server.workers": workers,
         "server.allow_plaintext": "true" if allow_plaintext else None,
+        "server.allow_anyone": "true" if allow_anyone else None,
         "tls.certificate": tls_certificate,
         "tls.key": tls_key,
         "tls.client_ca": tls_client_ca,
@@ -67,9 +72,7 @@ def serve(sources: ConfigSources) -> None:
     Example: nearhash serve --data data --listen 127.0.0.1:50051 --workers 2
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s supervisor %(process)d %(levelname)s %(message)s")
-    config = sources.load().config
-    data, workers = config.server.data, config.server.workers
-    run_workers(config, lambda host, port: output.print(f"serving {data} at {host}:{port} with {workers} workers"))
+    run_workers(sources, _announce)
     output.print("stopped")
 
 
@@ -85,6 +88,11 @@ def show_config(
     Example: nearhash config --config nearhash.toml --workers 2
     """
     typer.echo(example() if as_example else effective(sources.load()), nl=False)
+
+
+def _announce(config: Config) -> None:
+    server = config.server
+    output.print(f"serving {server.data} at {server.host}:{server.port} with {server.workers} workers")
 
 
 def _flag(key: str) -> str:

@@ -9,6 +9,7 @@ What one key must satisfy stands in its type; what several must satisfy together
 across sections, of `Config`; they raise InvalidInput naming the key, and the place where it was set is told.
 """
 
+from nearhash_service.config.callers import Caller
 from nearhash_service.config.config import Config
 from nearhash_service.config.metrics import MetricsSection
 from nearhash_service.config.publish import PublishSection
@@ -17,6 +18,7 @@ from nearhash_service.config.sources import ConfigSources, Given, Loaded
 from nearhash_service.config.tls import TLSSection
 
 __all__ = [
+    "Caller",
     "Config",
     "ConfigSources",
     "Given",

@@ -10,10 +10,13 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from nearhash_service.config.callers import Caller
+from nearhash_service.config.section import Section
 from nearhash_service.config.sources import Loaded, sections
 
 __all__ = ["effective", "example"]
 
+_CALLER = {"name": "uploads", "roles": ("lookup",), "token_sha256": ("0" * 64,), "banks": ("reviewed",)}
 _HEAD = """\
 # Settings of `nearhash serve --config FILE`, with their defaults. The environment beats this file (server.workers is
 # NEARHASH_SERVER__WORKERS), and flags beat both (--workers 2, or for any setting --set server.workers=2).
@@ -34,27 +37,38 @@ def effective(loaded: Loaded) -> str:
         section = getattr(loaded.config, name)
         for key in section.__struct_fields__:
             value, origin = getattr(section, key), loaded.origins[f"{name}.{key}"]
-            # TOML has no word for nothing.
             lines.append(f"# {key} is not set" if value is None else f"{key} = {_toml(value)}  # {origin}")
+        lines.append("")
+    for caller in loaded.config.callers:
+        lines.append(f"[[callers]]  # {loaded.origins['callers']}")
+        lines += [f"{key} = {_toml(getattr(caller, key))}" for key in caller.__struct_fields__]
         lines.append("")
     return "\n".join(lines)
 
 
 def _example_lines() -> Iterator[str]:
     for name, section in sections().items():
-        yield f"[{name}]"
-        yield f"# {section.__doc__}"
-        yield ""
-        hints = get_type_hints(section, include_extras=True)
-        for item in msgspec.structs.fields(section):
-            yield from textwrap.wrap(_description(hints[item.name]), 118, initial_indent="# ", subsequent_indent="# ")
+        yield from [f"[{name}]", f"# {section.__doc__}", ""]
+        for item, described in _described(section):
+            yield from described
             if item.required:
                 yield f'{item.name} = "{item.name}"'
-            elif item.default is None:
-                yield f'# {item.name} = ""'
             else:
                 yield f"# {item.name} = {_toml(item.default)}"
             yield ""
+    yield from ["# [[callers]]", f"# {Caller.__doc__}", "#"]
+    for item, described in _described(Caller):
+        yield from described
+        yield f"# {item.name} = {_toml(_CALLER.get(item.name, item.default))}"
+        yield "#"
+
+
+def _described(section: type[Section]) -> Iterator[tuple[msgspec.structs.FieldInfo, list[str]]]:
+    """Yield the section's keys, each with the lines that describe it."""
+    hints = get_type_hints(section, include_extras=True)
+    for item in msgspec.structs.fields(section):
+        text = _description(hints[item.name])
+        yield item, textwrap.wrap(text, 118, initial_indent="# ", subsequent_indent="# ")
 
 
 def _description(hint: Any) -> str:
@@ -62,7 +76,9 @@ def _description(hint: Any) -> str:
 
 
 def _toml(value: object) -> str:
-    """Write a scalar or a list of them."""
+    """Write a scalar or a list of them. TOML has no word for nothing."""
+    if value is None:
+        return '""'
     if isinstance(value, Path):
         value = str(value)
     if isinstance(value, tuple):

@@ -36,6 +36,10 @@ class ServerSection(Section, frozen=True):
             "For networks that encrypt."
         ),
     ] = False
+    allow_anyone: Annotated[
+        bool,
+        Meta(description="Serve other machines although there are no [[callers]]: whoever connects may do everything."),
+    ] = False
     reload_interval_s: Annotated[
         float, Meta(ge=0.01, le=60, description="How often a worker looks for changes, 0.01 to 60.")
     ] = 0.1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from nearhash_index.errors import InvalidInput
+from nearhash_service.config.callers import Caller
 from nearhash_service.config.config import Config
 from nearhash_service.config.section import Section
 
@@ -81,8 +83,9 @@ class ConfigSources:
         try:
             config = _assembled(values)
         except InvalidInput as error:
-            origin = given.get(error.field)
-            raise InvalidInput(origin.place if origin else error.field, error.problem) from None
+            key, bracket, rest = error.field.partition("[")
+            place = given[key].place if key in given else key
+            raise InvalidInput(place + bracket + rest, error.problem) from None
         return Loaded(config, {key: given[key].place if key in given else DEFAULT for key in known})
 
 
@@ -141,12 +144,16 @@ def _converted(item: Given, kind: Any) -> Any:
         # Not strict: the environment and --set give text.
         return msgspec.convert(item.value, kind, strict=False, dec_hook=path)
     except msgspec.ValidationError as error:
-        told = str(error)
-        raise InvalidInput(item.place, told[0].lower() + told[1:] + _echo(item.value)) from None
+        told, _, within = str(error).partition(" - at `$")
+        place = item.place + within.removesuffix("`")
+        raise InvalidInput(place, told[0].lower() + told[1:] + _hint(told, item.value)) from None
 
 
-def _echo(value: object) -> str:
-    """Show a number or a switch that is wrong; what is longer might be a secret."""
+def _hint(told: str, value: object) -> str:
+    """Return the name that was meant, or the number or switch that is wrong; what is longer might be a secret."""
+    unknown = re.fullmatch("Object contains unknown field `(.*)`", told)
+    if unknown:
+        return _suggestion(unknown[1], Caller.__struct_fields__)
     text = repr(value)
     return f"; found {text}" if len(text) <= 12 and not isinstance(value, (list, dict)) else ""
 
@@ -173,7 +180,7 @@ def _how_to_give(key: str) -> str:
     return f"missing; give --{name}, set {variable}, or write {name} under [{section}] in the configuration file"
 
 
-def _suggestion(key: str, known: Mapping[str, object]) -> str:
+def _suggestion(key: str, known: Collection[str]) -> str:
     same_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
     near = get_close_matches(key, known, n=1, cutoff=0.7) or same_name
     return f"; did you mean {near[0]}?" if near else "; `nearhash config` lists all"

@@ -8,16 +8,17 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from nearhash_service.interceptors import Handler, UnaryInterceptor
+
 __all__ = ["CallCounts", "MeasuringInterceptor"]
 
 Answer = Callable[[Any, grpc.ServicerContext], Any]
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _LABELS = ["grpc_type", "grpc_service", "grpc_method"]
 _BOUNDS_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60)
@@ -105,7 +106,7 @@ class _MethodCounts:
         return copied
 
 
-class MeasuringInterceptor(grpc.ServerInterceptor):
+class MeasuringInterceptor(UnaryInterceptor):
     """Counts and times the calls of this project's services.
 
     Parameters
@@ -114,27 +115,16 @@ class MeasuringInterceptor(grpc.ServerInterceptor):
     """
 
     def __init__(self, counts: CallCounts) -> None:
+        super().__init__()
         self._counts = counts
-        self._handlers: dict[str, Handler] = {}
 
-    def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """Wrap each unary method once."""
-        method = handler_call_details.method
-        if method in self._handlers:
-            return self._handlers[method]
-        handler = continuation(handler_call_details)
-        if handler is None or not method.startswith("/nearhash."):
-            return handler
-        self._handlers[method] = grpc.unary_unary_rpc_method_handler(
+    def wrap(self, method: str, handler: Handler) -> Handler:
+        """Return a handler that is counted."""
+        return grpc.unary_unary_rpc_method_handler(
             self._counts.measured(handler.unary_unary, method),  # type: ignore[arg-type]
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
-        return self._handlers[method]
 
 
 def _code_name(context: grpc.ServicerContext) -> str:

@@ -38,7 +38,7 @@ export type LookupRequest = Message<"nearhash.v1.LookupRequest"> & {
   radius?: number | undefined;
 
   /**
-   * Names of the banks to search. Empty: every enabled bank.
+   * Names of the banks to search. Empty: every enabled bank that the caller may query.
    *
    * @generated from field: repeated string banks = 4;
    */
@@ -189,6 +189,8 @@ export type Allowed = Message<"nearhash.v1.Allowed"> & {
   query: number;
 
   /**
+   * Empty, as the fields below, if the caller may not query the bank.
+   *
    * @generated from field: string bank = 2;
    */
   bank: string;
@@ -324,6 +326,7 @@ export const LookupService: GenService<{
    * Looks up a batch of hashes of one type. An answer is computed from one generation, which it names.
    *
    * Errors: INVALID_ARGUMENT with google.rpc.BadRequest naming the field; NOT_FOUND for an unknown bank;
+   * PERMISSION_DENIED for one that the caller may not query, whether it exists or not;
    * FAILED_PRECONDITION for a disabled bank or a sequence not reached yet; UNAVAILABLE while nothing is published.
    *
    * @generated from rpc nearhash.v1.LookupService.Lookup
