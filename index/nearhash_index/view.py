@@ -56,7 +56,9 @@ class View:
 
     generation: Generation
     delta: Delta
-    _reaches: dict[tuple[str, int | None, tuple[str, ...], tuple[str, ...]], Reach] = field(default_factory=dict, init=False, repr=False)
+    _reaches: dict[tuple[str, int | None, tuple[str, ...], tuple[str, ...]], Reach] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def sequence(self) -> int:
@@ -126,9 +128,7 @@ class View:
                 self._reaches[asked] = reach
         return reach
 
-    def _reach(
-        self, hash_type: HashType, radius: int | None, banks: Sequence[str], within: tuple[str, ...]
-    ) -> Reach:
+    def _reach(self, hash_type: HashType, radius: int | None, banks: Sequence[str], within: tuple[str, ...]) -> Reach:
         if radius is not None:
             check_radius(hash_type, radius)
         enabled = {bank.name: bank.enabled for bank in self.banks}

@@ -22,7 +22,20 @@ GROUPS = {"bank": ["create", "list", "update"], "quarantine": ["list", "release"
 COMMANDS = [
     *GROUPS,
     *(f"{group} {name}" for group, names in GROUPS.items() for name in names),
-    *["import", "publish", "rollback", "release", "serve", "config", "token", "lookup", "hash", "status", "watch", "audit"],
+    *[
+        "import",
+        "publish",
+        "rollback",
+        "release",
+        "serve",
+        "config",
+        "token",
+        "lookup",
+        "hash",
+        "status",
+        "watch",
+        "audit",
+    ],
     *["withdraw", "remove", "disable", "enable", "reinstate"],
 ]
 HEX = "c2924c5532bddfc8"
