@@ -21,5 +21,6 @@ ROLES: dict[str, Literal["lookup", "admin"]] = {
     f"{_BANKS}ListQuarantine": "admin",
     f"{_BANKS}ListAudit": "admin",
     f"{_BANKS}GetStatus": "admin",
+    f"{_BANKS}EstimateMatches": "admin",
 }
 """By the method's full name."""
