@@ -32,7 +32,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _MAX_ENTRY_ID_BYTES = 255
 _MAX_LABELS = 32
 _MAX_LABEL_CHARACTERS = 64
-_MAX_HASHES = 64
+_MAX_HASHES = 255
+"""As many as a record counts with one byte; a video is listed by its frames."""
 
 
 class Bank(NamedTuple):

@@ -28,14 +28,16 @@ class Found:
     Attributes
     ----------
     query, entry, distance : int64[k]
-        Row of the query, number of the entry in the view, distance in bits of the entry's nearest hash. Sorted by
-        (query, distance, bank, entry id, source).
+        Row of the query, number of the entry in the view, distance in bits of the entry's nearest hash, or with
+        `every_hash` of one of its hashes. Sorted by (query, distance, bank, entry id, source).
     unsearchable : int64[u]
         Rows of queries that were not searched because they are degenerate; ascending.
     truncated : int64[t]
         Rows of queries of which only the nearest entries are given; ascending.
     allowed : list of (query, entry)
         Queries whose matches an entry of an allowlist suppressed, and the nearest such entry; by query.
+    places : list of (int, int), optional
+        With `every_hash`: which of its entry's hashes of this type each match is, from 0, and how many there are.
     """
 
     query: NDArray[np.int64]
@@ -44,17 +46,19 @@ class Found:
     unsearchable: NDArray[np.int64]
     truncated: NDArray[np.int64]
     allowed: list[tuple[int, int]]
+    places: list[tuple[int, int]] | None = None
 
 
 class _Hits(NamedTuple):
-    """Entries near queries: query, entry number, distance."""
+    """Entries near queries: query, entry number, distance, row of the hash in the generation's or delta's segment."""
 
     query: NDArray[np.int64]
     entry: NDArray[np.int64]
     distance: NDArray[np.int64]
+    row: NDArray[np.int64]
 
     def keep(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> _Hits:
-        return _Hits(self.query[chosen], self.entry[chosen], self.distance[chosen])
+        return _Hits(self.query[chosen], self.entry[chosen], self.distance[chosen], self.row[chosen])
 
 
 def lookup(
@@ -66,6 +70,7 @@ def lookup(
     banks: Sequence[str],
     max_matches: int,
     within: tuple[str, ...] = (),
+    every_hash: bool = False,
 ) -> Found:
     """Find the entries near each query.
 
@@ -77,9 +82,11 @@ def lookup(
     banks : sequence of str
         To search; empty: every enabled bank. Enabled allowlists apply in any case.
     max_matches : int
-        Entries per query, the nearest.
+        Matches per query, the nearest.
     within : tuple of str
         If it is not empty, the only banks that may be searched. Enabled allowlists apply in any case.
+    every_hash : bool
+        Whether each hash of an entry within the radius is a match, rather than the nearest one alone.
 
     Raises
     ------
@@ -91,9 +98,9 @@ def lookup(
     reach = view.reach(hash_type, radius, banks, within)
     unsearchable = degenerate_rows(queries, hash_type)
     if not len(unsearchable):
-        return _found(view, _search(view, hash_type, queries, reach), max_matches)
+        return _found(view, hash_type, _search(view, hash_type, queries, reach), max_matches, every_hash)
     searched = np.delete(np.arange(len(queries)), unsearchable)
-    found = _found(view, _search(view, hash_type, queries[searched], reach), max_matches)
+    found = _found(view, hash_type, _search(view, hash_type, queries[searched], reach), max_matches, every_hash)
     return Found(
         searched[found.query],
         found.entry,
@@ -101,21 +108,24 @@ def lookup(
         unsearchable,
         searched[found.truncated],
         [(int(searched[query]), entry) for query, entry in found.allowed],
+        found.places,
     )
 
 
-def _found(view: View, parts: Iterator[_Hits], max_matches: int) -> Found:
-    hits = _merged(view, *parts)
+def _found(view: View, hash_type: HashType, parts: Iterator[_Hits], max_matches: int, every_hash: bool) -> Found:
+    hits = _merged(view, *(parts if every_hash else map(_once, parts)))
     if not len(hits.query):
         # The commonest answer by far.
-        return Found(*hits, unsearchable=_NONE, truncated=_NONE, allowed=[])
+        return Found(_NONE, _NONE, _NONE, unsearchable=_NONE, truncated=_NONE, allowed=[])
     hits, allowed = _without_allowed(view, hits)
     kept, cut = _nearest(hits.query, max_matches)
-    return Found(*hits.keep(kept), unsearchable=_NONE, truncated=cut, allowed=allowed)
+    hits = hits.keep(kept)
+    places = _places(view, hash_type, hits) if every_hash else None
+    return Found(hits.query, hits.entry, hits.distance, _NONE, cut, allowed, places)
 
 
 def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> Iterator[_Hits]:
-    """Yield what generation and delta hold within the radius of their bank; each entry at most once per query."""
+    """Yield the hashes of generation and delta within the radius of their bank."""
     segment = view.generation.segments.get(hash_type.name)
     if segment is not None and reach.widest >= 0:
         matches = segment.index.search(queries, reach.widest)
@@ -123,7 +133,7 @@ def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> It
             entry = segment.entry[matches.row].astype(np.int64)
             near = matches.distance <= reach.radii[view.generation_banks[view.generation.entries.bank[entry]]]
             alive = near & ~np.isin(entry, view.delta.tombstones)
-            yield _once(_Hits(matches.query[alive], entry[alive], matches.distance[alive]))
+            yield _Hits(matches.query[alive], entry[alive], matches.distance[alive], matches.row[alive])
     added = view.delta.segments.get(hash_type.name)
     if added is not None and reach.widest >= 0:
         hits = brute_force.scan(added.planes, queries, reach.widest)
@@ -131,7 +141,8 @@ def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> It
             matches = Matches.sorted(*hits)
             position = added.entry[matches.row]
             near = matches.distance <= reach.radii[view.added_banks[position]]
-            yield _once(_Hits(matches.query[near], position[near] + view.first_added, matches.distance[near]))
+            number = position + view.first_added
+            yield _Hits(matches.query[near], number[near], matches.distance[near], matches.row[near])
 
 
 def _once(hits: _Hits) -> _Hits:
@@ -145,7 +156,7 @@ def _merged(view: View, *parts: _Hits) -> _Hits:
     """Return hits in the order of answers; each part is in that order already."""
     filled = [part for part in parts if len(part.query)]
     if len(filled) <= 1:
-        return filled[0] if filled else _Hits(_NONE, _NONE, _NONE)
+        return filled[0] if filled else _Hits(_NONE, _NONE, _NONE, _NONE)
     hits = _Hits(*np.concatenate(filled, axis=1))
     located = [view.entry(number) for number in hits.entry.tolist()]
     order = sorted(range(len(located)), key=lambda i: (hits.query[i], hits.distance[i], located[i]))
@@ -169,3 +180,18 @@ def _nearest(query: NDArray[np.int64], max_matches: int) -> tuple[NDArray[np.boo
     queries, start, count = np.unique(query, return_index=True, return_counts=True)
     rank = np.arange(len(query)) - np.repeat(start, count)
     return rank < max_matches, queries[count > max_matches]
+
+
+def _places(view: View, hash_type: HashType, hits: _Hits) -> list[tuple[int, int]]:
+    """Tell of each hit which of its entry's hashes it is, and how many there are: an entry's rows are consecutive."""
+    name = hash_type.name
+    stored, added = view.generation.segments.get(name), view.delta.segments.get(name)
+    places = []
+    for number, row in zip(hits.entry.tolist(), hits.row.tolist(), strict=True):
+        segment, entry = (stored, number) if number < view.first_added else (added, number - view.first_added)
+        assert segment is not None  # noqa: S101 - the hit comes from it
+        # Of the array's own type, or NumPy would convert the array.
+        entry = segment.entry.dtype.type(entry)
+        first, end = np.searchsorted(segment.entry, entry), np.searchsorted(segment.entry, entry, side="right")
+        places.append((row - int(first), int(end - first)))
+    return places

@@ -58,6 +58,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             banks=request.banks,
             max_matches=max_matches,
             within=caller.banks,
+            every_hash=request.every_hash,
         )
         response = _response(view, hash_type, found, caller)
         self._counts.count(hash_type, view.searched_banks(request.banks), len(queries), response)
@@ -88,6 +89,8 @@ def _response(view: View, hash_type: HashType, found: Found, caller: Caller) -> 
         matches.append(
             lookup_pb2.Match(query=query, distance=distance, bank=bank, entry_id=entry_id, source=source, labels=labels)
         )
+    for match, (hash_index, hash_count) in zip(matches, found.places or (), strict=False):
+        match.hash_index, match.hash_count = hash_index, hash_count
     allowed = []
     for query, number in found.allowed:
         bank, entry_id, source, _ = view.entry(number)

@@ -209,6 +209,38 @@ def test_an_entry_counts_once_by_its_nearest_hash(tmp_path: Path) -> None:
     assert truncated == []
 
 
+@pytest.mark.parametrize("added", [0, 30, 60])
+def test_every_hash_is_a_match_of_its_own_with_its_place_in_the_entry(added: int, tmp_path: Path) -> None:
+    model, queries = random_model(15, PDQ256)
+    waiting = {each.key for bank in model.values() for each in bank.entries[:added]}
+    view = view_of(model, tmp_path, lambda each: each.key in waiting)
+    found = lookup(view, PDQ256, codes_of(PDQ256, queries), radius=None, banks=(), max_matches=100_000, every_hash=True)
+    assert found.places is not None
+    matches = [
+        (query, distance, *view.entry(number)[:3])
+        for query, number, distance in zip(
+            found.query.tolist(), found.entry.tolist(), found.distance.tolist(), strict=True
+        )
+    ]
+    expected, hashes = [], {}
+    for name, bank in model.items():
+        for each in bank.entries if bank.enabled else ():
+            hashes[name, *each.key] = [item for item in each.hashes if item.hash_type == PDQ256]
+            codes = codes_of(PDQ256, hashes[name, *each.key])
+            near = reference.search(codes, codes_of(PDQ256, queries), bank.radii["pdq256"])
+            expected += [
+                (query, distance, name, *each.key)
+                for query, distance in zip(near.query.tolist(), near.distance.tolist(), strict=True)
+                if query != 1  # degenerate
+            ]
+    assert matches == sorted(expected)
+    assert len({(query, *names) for query, _, *names in matches}) < len(matches)
+    for (query, distance, *names), (index, count) in zip(matches, found.places, strict=True):
+        of_entry = hashes[tuple(names)]
+        bits = int.from_bytes(queries[query].value) ^ int.from_bytes(of_entry[index].value)
+        assert (bits.bit_count(), len(of_entry)) == (distance, count)
+
+
 def test_the_nearest_are_kept_and_the_cut_is_told(tmp_path: Path) -> None:
     query = random_hash(np.random.default_rng(6))
     entries = [entry(f"{7 - k}", flipped(query, range(k))) for k in range(8)]

@@ -52,7 +52,7 @@ BAD_CHANGES = {
     "no value": (upsert("x", hash_message(1, b"")), ".upsert.hashes[0].value"),
     "degenerate": (upsert("x", GOOD, hash_message(1, bytes(8))), ".upsert.hashes[1].value"),
     "no hash": (banks_pb2.Change(upsert=banks_pb2.Entry(key={"source": "s", "entry_id": "x"})), ".upsert.hashes"),
-    "65 hashes": (upsert("x", *[GOOD] * 65), ".upsert.hashes"),
+    "256 hashes": (upsert("x", *[GOOD] * 256), ".upsert.hashes"),
     "no key": (banks_pb2.Change(upsert=banks_pb2.Entry(hashes=[GOOD])), ".upsert.key.source"),
     "bad source": (upsert("x", GOOD, source="a b"), ".upsert.key.source"),
     "no id": (upsert("", GOOD), ".upsert.key.entry_id"),

@@ -68,6 +68,15 @@ def test_an_entry_with_several_hashes_near_the_query_matches_once_by_the_nearest
     ]
 
 
+def test_every_hash_of_an_entry_is_answered_on_demand(stubs, sample):
+    entry = next(entry for entry in sample.entries[NARROW] if entry.key.entry_id == "several-000")
+    queries = [item.value for item in entry.hashes]
+    response = stubs.lookup(hash_type=1, hashes=packed(queries), every_hash=True)
+    found = {(m.query, m.distance, m.entry_id, m.hash_count) for m in response.matches}
+    assert found == {(query, 0, "several-000", 2) for query in (0, 1)}
+    assert sorted(m.hash_index for m in response.matches) == [0, 1]
+
+
 @pytest.mark.parametrize("banks", [[NARROW], [WIDE], [WIDE, NARROW], [NARROW, NARROW], [EMPTY]], ids="+".join)
 def test_only_the_banks_named_are_searched(stubs, sample, banks):
     queries = sample.hashes(PHASH64)[:300:3]

@@ -277,7 +277,7 @@ class Entry(google.protobuf.message.Message):
     def key(self) -> Global___EntryKey: ...
     @property
     def hashes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Hash]:
-        """Of any types. At least one, here or in quarantined."""
+        """Of any types. 1 to 255, here and in quarantined. Several PDQ hashes of one entry can be the frames of a video."""
 
     @property
     def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...

@@ -24,25 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nearhash/v1/lookup.proto\x12\x0bnearhash.v1\"\xac\x01\n\rLookupRequest\x12(\n\thash_type\x18\x01 \x01(\x0e\x32\x15.nearhash.v1.HashType\x12\x0e\n\x06hashes\x18\x02 \x01(\x0c\x12\x13\n\x06radius\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\r\n\x05\x62\x61nks\x18\x04 \x03(\t\x12\x1c\n\x14max_matches_per_hash\x18\x05 \x01(\r\x12\x14\n\x0cmin_sequence\x18\x06 \x01(\x04\x42\t\n\x07_radius\"\xc6\x01\n\x0eLookupResponse\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12#\n\x07matches\x18\x03 \x03(\x0b\x32\x12.nearhash.v1.Match\x12/\n\x0cunsearchable\x18\x04 \x03(\x0b\x32\x19.nearhash.v1.Unsearchable\x12\x11\n\ttruncated\x18\x05 \x03(\r\x12%\n\x07\x61llowed\x18\x06 \x03(\x0b\x32\x14.nearhash.v1.Allowed\"v\n\x05Match\x12\r\n\x05query\x18\x01 \x01(\r\x12\x10\n\x08\x64istance\x18\x02 \x01(\r\x12\x0c\n\x04\x62\x61nk\x18\x03 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0e\n\x06labels\x18\x06 \x03(\t\x12\x0c\n\x04hash\x18\x07 \x01(\x0c\"H\n\x07\x41llowed\x12\r\n\x05query\x18\x01 \x01(\r\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\"-\n\x0cUnsearchable\x12\r\n\x05query\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t*\xd4\x01\n\x08HashType\x12\x19\n\x15HASH_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11HASH_TYPE_PHASH64\x10\x01\x12\x15\n\x11HASH_TYPE_DHASH64\x10\x02\x12\x15\n\x11HASH_TYPE_AHASH64\x10\x03\x12\x15\n\x11HASH_TYPE_WHASH64\x10\x04\x12\x14\n\x10HASH_TYPE_PDQ256\x10\x05\x12\x11\n\rHASH_TYPE_MD5\x10\x06\x12\x12\n\x0eHASH_TYPE_SHA1\x10\x07\x12\x14\n\x10HASH_TYPE_SHA256\x10\x08\x32R\n\rLookupService\x12\x41\n\x06Lookup\x12\x1a.nearhash.v1.LookupRequest\x1a\x1b.nearhash.v1.LookupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nearhash/v1/lookup.proto\x12\x0bnearhash.v1\"\xc0\x01\n\rLookupRequest\x12(\n\thash_type\x18\x01 \x01(\x0e\x32\x15.nearhash.v1.HashType\x12\x0e\n\x06hashes\x18\x02 \x01(\x0c\x12\x13\n\x06radius\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\r\n\x05\x62\x61nks\x18\x04 \x03(\t\x12\x1c\n\x14max_matches_per_hash\x18\x05 \x01(\r\x12\x14\n\x0cmin_sequence\x18\x06 \x01(\x04\x12\x12\n\nevery_hash\x18\x07 \x01(\x08\x42\t\n\x07_radius\"\xc6\x01\n\x0eLookupResponse\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12#\n\x07matches\x18\x03 \x03(\x0b\x32\x12.nearhash.v1.Match\x12/\n\x0cunsearchable\x18\x04 \x03(\x0b\x32\x19.nearhash.v1.Unsearchable\x12\x11\n\ttruncated\x18\x05 \x03(\r\x12%\n\x07\x61llowed\x18\x06 \x03(\x0b\x32\x14.nearhash.v1.Allowed\"\x9e\x01\n\x05Match\x12\r\n\x05query\x18\x01 \x01(\r\x12\x10\n\x08\x64istance\x18\x02 \x01(\r\x12\x0c\n\x04\x62\x61nk\x18\x03 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0e\n\x06labels\x18\x06 \x03(\t\x12\x0c\n\x04hash\x18\x07 \x01(\x0c\x12\x12\n\nhash_index\x18\x08 \x01(\r\x12\x12\n\nhash_count\x18\t \x01(\r\"H\n\x07\x41llowed\x12\r\n\x05query\x18\x01 \x01(\r\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\"-\n\x0cUnsearchable\x12\r\n\x05query\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t*\xd4\x01\n\x08HashType\x12\x19\n\x15HASH_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11HASH_TYPE_PHASH64\x10\x01\x12\x15\n\x11HASH_TYPE_DHASH64\x10\x02\x12\x15\n\x11HASH_TYPE_AHASH64\x10\x03\x12\x15\n\x11HASH_TYPE_WHASH64\x10\x04\x12\x14\n\x10HASH_TYPE_PDQ256\x10\x05\x12\x11\n\rHASH_TYPE_MD5\x10\x06\x12\x12\n\x0eHASH_TYPE_SHA1\x10\x07\x12\x14\n\x10HASH_TYPE_SHA256\x10\x08\x32R\n\rLookupService\x12\x41\n\x06Lookup\x12\x1a.nearhash.v1.LookupRequest\x1a\x1b.nearhash.v1.LookupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nearhash.v1.lookup_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HASHTYPE']._serialized_start=659
-  _globals['_HASHTYPE']._serialized_end=871
+  _globals['_HASHTYPE']._serialized_start=720
+  _globals['_HASHTYPE']._serialized_end=932
   _globals['_LOOKUPREQUEST']._serialized_start=42
-  _globals['_LOOKUPREQUEST']._serialized_end=214
-  _globals['_LOOKUPRESPONSE']._serialized_start=217
-  _globals['_LOOKUPRESPONSE']._serialized_end=415
-  _globals['_MATCH']._serialized_start=417
-  _globals['_MATCH']._serialized_end=535
-  _globals['_ALLOWED']._serialized_start=537
-  _globals['_ALLOWED']._serialized_end=609
-  _globals['_UNSEARCHABLE']._serialized_start=611
-  _globals['_UNSEARCHABLE']._serialized_end=656
-  _globals['_LOOKUPSERVICE']._serialized_start=873
-  _globals['_LOOKUPSERVICE']._serialized_end=955
+  _globals['_LOOKUPREQUEST']._serialized_end=234
+  _globals['_LOOKUPRESPONSE']._serialized_start=237
+  _globals['_LOOKUPRESPONSE']._serialized_end=435
+  _globals['_MATCH']._serialized_start=438
+  _globals['_MATCH']._serialized_end=596
+  _globals['_ALLOWED']._serialized_start=598
+  _globals['_ALLOWED']._serialized_end=670
+  _globals['_UNSEARCHABLE']._serialized_start=672
+  _globals['_UNSEARCHABLE']._serialized_end=717
+  _globals['_LOOKUPSERVICE']._serialized_start=934
+  _globals['_LOOKUPSERVICE']._serialized_end=1016
 # @@protoc_insertion_point(module_scope)

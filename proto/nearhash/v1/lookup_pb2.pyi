@@ -75,6 +75,7 @@ class LookupRequest(google.protobuf.message.Message):
     BANKS_FIELD_NUMBER: builtins.int
     MAX_MATCHES_PER_HASH_FIELD_NUMBER: builtins.int
     MIN_SEQUENCE_FIELD_NUMBER: builtins.int
+    EVERY_HASH_FIELD_NUMBER: builtins.int
     hash_type: Global___HashType.ValueType
     hashes: builtins.bytes
     """One or more hashes, concatenated without separators, each of the type's width, most significant byte first: the
@@ -88,6 +89,10 @@ class LookupRequest(google.protobuf.message.Message):
     """At most this many matches per hash, nearest first. 0: the server's default."""
     min_sequence: builtins.int
     """Fail with FAILED_PRECONDITION unless the answer would include every change up to this sequence. 0: no demand."""
+    every_hash: builtins.bool
+    """Answer every hash of an entry within the radius, with hash_index and hash_count, rather than the nearest one alone.
+    For entries that are videos: each hash is a frame.
+    """
     @property
     def banks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Names of the banks to search. Empty: every enabled bank that the caller may query."""
@@ -101,9 +106,10 @@ class LookupRequest(google.protobuf.message.Message):
         banks: collections.abc.Iterable[builtins.str] | None = ...,
         max_matches_per_hash: builtins.int = ...,
         min_sequence: builtins.int = ...,
+        every_hash: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_radius", b"_radius", "radius", b"radius"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_radius", b"_radius", "banks", b"banks", "hash_type", b"hash_type", "hashes", b"hashes", "max_matches_per_hash", b"max_matches_per_hash", "min_sequence", b"min_sequence", "radius", b"radius"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_radius", b"_radius", "banks", b"banks", "every_hash", b"every_hash", "hash_type", b"hash_type", "hashes", b"hashes", "max_matches_per_hash", b"max_matches_per_hash", "min_sequence", b"min_sequence", "radius", b"radius"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_radius", b"_radius"]) -> typing.Literal["radius"] | None: ...
 
 Global___LookupRequest: typing_extensions.TypeAlias = LookupRequest
@@ -163,6 +169,8 @@ class Match(google.protobuf.message.Message):
     SOURCE_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     HASH_FIELD_NUMBER: builtins.int
+    HASH_INDEX_FIELD_NUMBER: builtins.int
+    HASH_COUNT_FIELD_NUMBER: builtins.int
     query: builtins.int
     """Position of the hash in the request, from 0."""
     distance: builtins.int
@@ -173,6 +181,11 @@ class Match(google.protobuf.message.Message):
     """Who asserts the entry."""
     hash: builtins.bytes
     """The entry's hash, most significant byte first. Empty unless the caller may read stored hashes."""
+    hash_index: builtins.int
+    """With every_hash: which of the entry's searched hashes of this type it is, from 0, and how many the entry has. The
+    order is the generation's.
+    """
+    hash_count: builtins.int
     @property
     def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     def __init__(
@@ -185,8 +198,10 @@ class Match(google.protobuf.message.Message):
         source: builtins.str = ...,
         labels: collections.abc.Iterable[builtins.str] | None = ...,
         hash: builtins.bytes = ...,
+        hash_index: builtins.int = ...,
+        hash_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["bank", b"bank", "distance", b"distance", "entry_id", b"entry_id", "hash", b"hash", "labels", b"labels", "query", b"query", "source", b"source"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bank", b"bank", "distance", b"distance", "entry_id", b"entry_id", "hash", b"hash", "hash_count", b"hash_count", "hash_index", b"hash_index", "labels", b"labels", "query", b"query", "source", b"source"]) -> None: ...
 
 Global___Match: typing_extensions.TypeAlias = Match
 
