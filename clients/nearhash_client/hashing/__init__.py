@@ -3,23 +3,31 @@
 >>> from nearhash_client.hashing import compute
 >>> phash, pdq = compute("photo.jpg", ("phash64", "pdq256"))  # doctest: +SKIP
 
-Needs Pillow, ImageHash and pdqhash: ``pip install 'nearhash[images]'``.
+Needs Pillow, ImageHash, pdqhash and Pebble: ``pip install 'nearhash[images]'``. Videos are hashed by
+`nearhash_client.hashing.video`, which needs PyAV besides: ``pip install 'nearhash[images,video]'``.
 """
 
 try:
     from .computing import ComputedHash, compute
-    from .decoding import Limits
+    from .frames import Frame
+    from .limits import Limits
+    from .perceptual import FORMS
+    from .pool import HashingPool
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         f"nearhash_client.hashing needs {missing.name}; install it with: pip install 'nearhash[images]'",
         name=missing.name,
     ) from missing
-from .errors import ImageError, ImageTooLarge, NotAnImage, TruncatedImage
+from .errors import ImageError, ImageTooLarge, ImageTooSlow, NotAnImage, TruncatedImage
 
 __all__ = [
+    "FORMS",
     "ComputedHash",
+    "Frame",
+    "HashingPool",
     "ImageError",
     "ImageTooLarge",
+    "ImageTooSlow",
     "Limits",
     "NotAnImage",
     "TruncatedImage",

@@ -3,12 +3,12 @@
 import io
 import struct
 import zlib
-from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from .errors import ImageError, ImageTooLarge, NotAnImage, TruncatedImage
+from .limits import Limits
 
 # What people upload. Pillow reads more, with decoders that are rarely exercised or start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM")
@@ -16,7 +16,7 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM
 _WHITE = (255, 255, 255, 255)
 
 # What Pillow's decoders raise on damaged data.
-_DAMAGED = (
+DAMAGED = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -33,38 +33,36 @@ _DAMAGED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on what is decoded, both inclusive.
-
-    Attributes
-    ----------
-    max_pixels
-        Width times height, compared before decoding. At its peak, memory per pixel is about 10 bytes for phash64,
-        dhash64 and ahash64, 35 for pdq256 and 45 for whash64.
-    max_bytes
-        Size of the file. Digests alone are computed from files of any size.
-    """
-
-    max_pixels: int = 64 * 1024 * 1024
-    max_bytes: int = 64 * 1024 * 1024
-
-
-def decode(data: bytes, name: str, limits: Limits) -> Image.Image:
-    """Decode an image file; `to_rgb` says what of it counts.
+def open_image(data: bytes, name: str) -> Image.Image:
+    """Read an image file's header. Nothing is decoded yet, whatever its size.
 
     Raises
     ------
     ImageError
         Naming `name`.
     """
-    return to_rgb(_identify(data, name), name, limits)
+    # Not by Image.open: it warns or raises by a pixel limit that is Pillow's global, before ours can be compared.
+    Image.init()
+    damage: BaseException | None = None
+    for file_format in FORMATS:
+        opener, accepts = Image.OPEN.get(file_format, (None, None))
+        if opener is None or (accepts is not None and accepts(data[:16]) is not True):
+            continue
+        try:
+            return opener(io.BytesIO(data), name)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ImageTooLarge(f"{name}: a frame is too large to decode ({error})") from error
+        except DAMAGED as error:
+            damage = error
+    if damage is not None:
+        raise TruncatedImage(f"{name}: truncated or damaged; pass the complete file ({damage})") from damage
+    raise NotAnImage(f"{name}: in no image format that is read; pass a file in one of {', '.join(FORMATS)}")
 
 
 def to_rgb(image: Image.Image, name: str, limits: Limits) -> Image.Image:
     """Return the pixels that a viewer shows, in mode RGB.
 
-    The first frame of an animation, turned upright as its EXIF orientation says, on white where it is transparent.
+    The frame that the image stands at, turned upright as its EXIF orientation says, on white where it is transparent.
     Colour profiles are not applied. Grey levels of more than 8 bits: the high byte of 16; 32-bit integers and floats
     have no agreed range, so their own is stretched to 0 to 255.
 
@@ -84,7 +82,7 @@ def to_rgb(image: Image.Image, name: str, limits: Limits) -> Image.Image:
         raise ImageTooLarge(f"{name}: {width} x {height} pixels; at most max_pixels = {limits.max_pixels} are decoded")
     try:
         image.load()
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise TruncatedImage(f"{name}: truncated or damaged; pass the complete file ({error})") from error
     try:
         return _flatten(_to_8_bits(_upright(image)))
@@ -92,29 +90,19 @@ def to_rgb(image: Image.Image, name: str, limits: Limits) -> Image.Image:
         raise ImageError(f"{name}: mode {image.mode} cannot be hashed; convert the image to RGB") from error
 
 
-def _identify(data: bytes, name: str) -> Image.Image:
-    # Not by Image.open: it warns or raises by a pixel limit that is Pillow's global, before ours can be compared.
-    Image.init()
-    damage: BaseException | None = None
-    for file_format in FORMATS:
-        opener, accepts = Image.OPEN.get(file_format, (None, None))
-        if opener is None or (accepts is not None and accepts(data[:16]) is not True):
-            continue
-        try:
-            return opener(io.BytesIO(data), name)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise ImageTooLarge(f"{name}: a frame is too large to decode ({error})") from error
-        except _DAMAGED as error:
-            damage = error
-    if damage is not None:
-        raise TruncatedImage(f"{name}: truncated or damaged; pass the complete file ({damage})") from damage
-    raise NotAnImage(f"{name}: in no image format that is read; pass a file in one of {', '.join(FORMATS)}")
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8, from which `to_rgb` turns an image upright; 1: it is."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DAMAGED:
+        return 1
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except _DAMAGED:
+    except DAMAGED:
         # Unreadable EXIF data say nothing about the orientation; viewers show such an image as it is stored.
         return image
 

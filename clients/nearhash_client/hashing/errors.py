@@ -17,3 +17,7 @@ class ImageTooLarge(ImageError):
 
 class TruncatedImage(ImageError):
     """The data begin as an image but end early or are damaged."""
+
+
+class ImageTooSlow(ImageError):
+    """The file was not hashed in the time allowed."""

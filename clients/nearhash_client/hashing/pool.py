@@ -1,0 +1,107 @@
+"""Hashing in processes that are ended when they are late.
+
+Decoders run on whatever strangers send: a small file can keep one busy for minutes, or crash it. Inside a process that
+cannot be bounded; a process can.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from multiprocessing import get_context
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from .computing import ComputedHash, compute
+from .errors import ImageError, ImageTooSlow
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class HashingPool:
+    """Hashes in processes of its own. One pool serves all threads of a process.
+
+    Parameters
+    ----------
+    processes
+        How many; None: one for each core.
+    timeout_s
+        Seconds for one file, from when its turn comes. A process that takes longer is killed, and replaced.
+    """
+
+    def __init__(self, processes: int | None = None, *, timeout_s: float = 60.0) -> None:
+        self.processes = processes or len(os.sched_getaffinity(0))
+        self.timeout_s = timeout_s
+        # Spawned: the caller may have threads, gRPC's among them, which do not survive a fork.
+        self._pool = ProcessPool(self.processes, initializer=_load, context=get_context("spawn"))
+
+    def compute(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        hash_types: Sequence[str] = ("phash64", "pdq256"),
+        **options: Any,
+    ) -> tuple[ComputedHash, ...]:
+        """Return what `compute` returns, and raise what it raises, but within the time.
+
+        Raises
+        ------
+        ImageTooSlow
+            If it takes longer than `timeout_s`.
+        ImageError
+            If the process died of it.
+        """
+        (answer,) = self.map(partial(compute, hash_types=hash_types, **options), [source])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R | Exception]:
+        """Yield a function's results in the order of the items; where it raised, or was ended, the error.
+
+        Few items are taken ahead, so that there may be any number of them.
+
+        Parameters
+        ----------
+        function
+            At the top level of a module, or a `functools.partial` of such a one.
+        """
+        waiting: deque[tuple[T, Future[Any]]] = deque()
+        for item in items:
+            waiting.append((item, self._pool.schedule(function, args=(item,), timeout=self.timeout_s)))
+            if len(waiting) >= 4 * self.processes:
+                yield _outcome(*waiting.popleft(), self.timeout_s)
+        while waiting:
+            yield _outcome(*waiting.popleft(), self.timeout_s)
+
+    def close(self) -> None:
+        """End the processes, whatever they do."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _outcome(item: object, future: Future[Any], timeout_s: float) -> Any:
+    name = "<bytes>" if isinstance(item, bytes) else str(item)
+    try:
+        return future.result()
+    except TimeoutError:
+        return ImageTooSlow(f"{name}: not hashed within timeout_s = {timeout_s}; its process was ended")
+    except ProcessExpired as error:
+        return ImageError(f"{name}: the process that hashed it died ({error})")
+    except Exception as error:  # noqa: BLE001 - it is returned
+        return error
+
+
+def _load() -> None:
+    """Do nothing: to find this function, a new process imports the hashing libraries, before its time runs."""
