@@ -6,8 +6,11 @@ from PIL import Image
 
 from .frames import Box
 
-_TOLERANCE = 24
-"""Levels by which a pixel of a bar may differ from its colour, in each channel: JPEG's noise beside an edge."""
+_FLAT_LEVELS = 6
+"""Levels by which a pixel of a bar may differ from its colour, in each channel."""
+_EDGE_LEVELS = 24
+"""The same within `_EDGE_LINES` of the picture, where JPEG's blocks hold both."""
+_EDGE_LINES = 16
 _FLAT_SHARE = 0.98
 """Share of a line's pixels within the tolerance for the line to belong to a bar."""
 _LEAST_SHARE = 0.01
@@ -22,8 +25,8 @@ def content_box(rgb: Image.Image) -> Box | None:
     """Return what lies within the bars of a picture in mode RGB; None if there are no bars.
 
     Each side's bar has a colour of its own, that of most pixels of the outermost line. Bars above and below are found
-    first, then those beside what is left. Blurred or patterned surroundings are no bars, and a flat sky may be taken
-    for one: look the whole picture up, too.
+    first, then those beside what is left. Blurred or patterned surroundings are no bars, and a flat or
+    smoothly graded sky may be taken for one: look the whole picture up, too.
     """
     pixels = np.asarray(rgb)
     top, bottom = _bars(pixels)
@@ -40,14 +43,23 @@ def _bars(lines: NDArray[np.uint8]) -> tuple[int, int]:
     """Return the thickness of the bars at the first and at the last line."""
     least = max(2, round(_LEAST_SHARE * len(lines)))
     first, last = _flat_lines(lines), _flat_lines(lines[::-1])
+    if first == len(lines):
+        return 0, 0
     return first if first >= least else 0, last if last >= least else 0
 
 
 def _flat_lines(lines: NDArray[np.uint8]) -> int:
     """Count the lines from the first on that have its colour."""
     colour = np.median(lines[0], axis=0).astype(np.int16)
+    flat = _lines_near(lines, colour, _FLAT_LEVELS)
+    if not flat:
+        return 0
+    return flat + _lines_near(lines[flat : flat + _EDGE_LINES], colour, _EDGE_LEVELS)
+
+
+def _lines_near(lines: NDArray[np.uint8], colour: NDArray[np.int16], levels: int) -> int:
     for start in range(0, len(lines), _LINES):
-        near = (np.abs(lines[start : start + _LINES].astype(np.int16) - colour) <= _TOLERANCE).all(axis=2)
+        near = (np.abs(lines[start : start + _LINES].astype(np.int16) - colour) <= levels).all(axis=2)
         other = np.flatnonzero(near.mean(axis=1) < _FLAT_SHARE)
         if len(other):
             return start + int(other[0])

@@ -129,7 +129,7 @@ class _Sampled:
         stopwatch = Stopwatch(self._name, self._limits)
         try:
             with av.open(self._file, options=_OPTIONS) as container:
-                for number, frame in self._chosen(container):
+                for number, time_s, frame in self._chosen(container):
                     if self.count == self._limits.max_frames:
                         self.stopped_by = f"max_frames = {self._limits.max_frames}"
                     elif stopwatch.is_over():
@@ -137,24 +137,27 @@ class _Sampled:
                     if self.stopped_by:
                         return
                     self.count += 1
-                    yield self._decoded(number, frame)
+                    yield self._decoded(number, time_s, frame)
         except av.FFmpegError as error:
             self._stopped_by_damage(error)
 
-    def _chosen(self, container: Any) -> Iterator[tuple[int, Any]]:
+    def _chosen(self, container: Any) -> Iterator[tuple[int, float, Any]]:
         if not container.streams.video:
             raise NotAnImage(f"{self._name}: a container without video; pass one with")
         stream = container.streams.video[0]
         if self._keyframes:
             stream.codec_context.skip_frame = "NONKEY"
+        start_s: float | None = None
         next_s = 0.0
         for number, frame in enumerate(container.decode(stream)):
-            time_s = frame.time or 0.0
-            if self._keyframes or number == 0 or time_s >= next_s:
+            # Some containers start their clock anywhere.
+            start_s = (frame.time or 0.0) if start_s is None else start_s
+            time_s = (frame.time or 0.0) - start_s
+            if self._keyframes or time_s >= next_s:
                 next_s = int(time_s) + 1.0
-                yield number, frame
+                yield number, time_s, frame
 
-    def _decoded(self, number: int, frame: Any) -> DecodedFrame:
+    def _decoded(self, number: int, time_s: float, frame: Any) -> DecodedFrame:
         if frame.width * frame.height > self._limits.max_pixels:
             raise ImageTooLarge(
                 f"{self._name}: frames of {frame.width} x {frame.height} pixels; at most max_pixels = "
@@ -164,7 +167,7 @@ class _Sampled:
         rgb = frame.to_image()
         if turned in _UPRIGHT:
             rgb = rgb.transpose(_UPRIGHT[turned])
-        return DecodedFrame(Frame(number, rgb.width, rgb.height, _ORIENTATIONS.get(turned, 1), frame.time), rgb)
+        return DecodedFrame(Frame(number, rgb.width, rgb.height, _ORIENTATIONS.get(turned, 1), time_s), rgb)
 
     def _stopped_by_damage(self, error: Exception) -> None:
         if isinstance(error, av.InvalidDataError | av.ArgumentError) and not self.count:

@@ -10,6 +10,7 @@ from nearhash_client import InvalidRequest
 from nearhash_client.hashing import ComputedHash, ImageError, Limits, compute
 
 from . import photographs
+from .bits import distance
 
 ALL_TYPES = ("phash64", "dhash64", "ahash64", "whash64", "pdq256", "md5", "sha1", "sha256")
 
@@ -26,10 +27,6 @@ PDQ = {
     "hubble_deep_field.jpg": "1c6715e46266634f72d42df2324ad397e70e86be9c665c59a42ec19c3369b919",
     "retina.jpg": "83d22b5802d238191b87b1f8bf1ad487fc0f55f8405adc011fafa8f4ebfc2a59",
 }
-
-
-def distance(first: ComputedHash, second: ComputedHash) -> int:
-    return (int.from_bytes(first.value) ^ int.from_bytes(second.value)).bit_count()
 
 
 @pytest.mark.parametrize("name", photographs.ALL)

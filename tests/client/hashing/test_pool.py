@@ -1,0 +1,76 @@
+import os
+import time
+from functools import partial
+
+import pytest
+
+from nearhash_client.hashing import HashingPool, ImageError, ImageTooSlow, NotAnImage, compute
+
+from . import photographs
+
+PATHS = [photographs.FOLDER / name for name in photographs.ALL]
+
+
+# For `eval`, which a new process finds, unlike what a test defines: what a file could make a decoder do.
+WORK = "__import__('os').getpid()"
+HANG = "__import__('time').sleep(60)"
+DIE = "__import__('os').abort()"
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with HashingPool(2, timeout_s=2) as made:
+        yield made
+
+
+def test_a_pool_hashes_as_a_call_does_in_the_order_given(pool):
+    assert pool.compute(PATHS[0], ["pdq256"], forms=["rotate90"]) == compute(PATHS[0], ["pdq256"], forms=["rotate90"])
+    hashes = list(pool.map(partial(compute, hash_types=("phash64", "md5")), PATHS * 3))
+    assert hashes == [compute(path, ("phash64", "md5")) for path in PATHS] * 3
+    assert [item.hasher for item in hashes[0]] == [item.hasher for item in compute(PATHS[0], ("phash64", "md5"))]
+
+
+def test_an_error_comes_in_the_place_of_the_result_and_the_others_follow(pool, tmp_path):
+    text = tmp_path / "text.png"
+    text.write_text("text")
+    first, error, missing, last = pool.map(compute, [PATHS[0], text, tmp_path / "none.png", PATHS[1]])
+    assert (first, last) == (compute(PATHS[0]), compute(PATHS[1]))
+    assert isinstance(error, NotAnImage)
+    assert str(error).startswith(f"{text}: in no image format that is read")
+    assert isinstance(missing, FileNotFoundError)
+    with pytest.raises(NotAnImage, match=r"^<bytes>: in no image format"):
+        pool.compute(b"text")
+
+
+def test_what_hangs_or_dies_is_ended_and_the_others_are_hashed(pool):
+    started = time.monotonic()
+    answers = list(pool.map(eval, [WORK, HANG, WORK, DIE, WORK, WORK]))
+    assert time.monotonic() - started < 30
+    assert [type(answer) for answer in answers] == [int, ImageTooSlow, int, ImageError, int, int]
+    assert str(answers[1]) == f"{HANG}: not hashed within timeout_s = 2; its process was ended"
+    assert str(answers[3]).startswith(f"{DIE}: the process that hashed it died (")
+    assert os.getpid() not in answers
+
+
+def test_few_items_are_taken_ahead(pool):
+    taken = []
+
+    def items():
+        for number in range(1000):
+            taken.append(number)
+            yield str(number)
+
+    answers = pool.map(eval, items())
+    next(answers)
+    assert len(taken) <= 4 * pool.processes
+    for _ in range(100):
+        next(answers)
+    assert len(taken) <= 100 + 4 * pool.processes
+
+
+def test_a_closed_pool_leaves_no_process():
+    with HashingPool(1) as pool:
+        (process_id,) = pool.map(eval, [WORK])
+        os.kill(process_id, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process_id, 0)
