@@ -317,7 +317,7 @@ export type Entry = Message<"nearhash.v1.Entry"> & {
   key?: EntryKey | undefined;
 
   /**
-   * Of any types. At least one, here or in quarantined.
+   * Of any types. 1 to 255, here and in quarantined. Several PDQ hashes of one entry can be the frames of a video.
    *
    * @generated from field: repeated nearhash.v1.Hash hashes = 2;
    */

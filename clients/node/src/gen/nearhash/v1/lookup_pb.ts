@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nearhash/v1/lookup.proto.
  */
 export const file_nearhash_v1_lookup: GenFile = /*@__PURE__*/
-  fileDesc("ChhuZWFyaGFzaC92MS9sb29rdXAucHJvdG8SC25lYXJoYXNoLnYxIqwBCg1Mb29rdXBSZXF1ZXN0EigKCWhhc2hfdHlwZRgBIAEoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlEg4KBmhhc2hlcxgCIAEoDBITCgZyYWRpdXMYAyABKA1IAIgBARINCgViYW5rcxgEIAMoCRIcChRtYXhfbWF0Y2hlc19wZXJfaGFzaBgFIAEoDRIUCgxtaW5fc2VxdWVuY2UYBiABKARCCQoHX3JhZGl1cyLGAQoOTG9va3VwUmVzcG9uc2USEgoKZ2VuZXJhdGlvbhgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBIjCgdtYXRjaGVzGAMgAygLMhIubmVhcmhhc2gudjEuTWF0Y2gSLwoMdW5zZWFyY2hhYmxlGAQgAygLMhkubmVhcmhhc2gudjEuVW5zZWFyY2hhYmxlEhEKCXRydW5jYXRlZBgFIAMoDRIlCgdhbGxvd2VkGAYgAygLMhQubmVhcmhhc2gudjEuQWxsb3dlZCJ2CgVNYXRjaBINCgVxdWVyeRgBIAEoDRIQCghkaXN0YW5jZRgCIAEoDRIMCgRiYW5rGAMgASgJEhAKCGVudHJ5X2lkGAQgASgJEg4KBnNvdXJjZRgFIAEoCRIOCgZsYWJlbHMYBiADKAkSDAoEaGFzaBgHIAEoDCJICgdBbGxvd2VkEg0KBXF1ZXJ5GAEgASgNEgwKBGJhbmsYAiABKAkSEAoIZW50cnlfaWQYAyABKAkSDgoGc291cmNlGAQgASgJIi0KDFVuc2VhcmNoYWJsZRINCgVxdWVyeRgBIAEoDRIOCgZyZWFzb24YAiABKAkq1AEKCEhhc2hUeXBlEhkKFUhBU0hfVFlQRV9VTlNQRUNJRklFRBAAEhUKEUhBU0hfVFlQRV9QSEFTSDY0EAESFQoRSEFTSF9UWVBFX0RIQVNINjQQAhIVChFIQVNIX1RZUEVfQUhBU0g2NBADEhUKEUhBU0hfVFlQRV9XSEFTSDY0EAQSFAoQSEFTSF9UWVBFX1BEUTI1NhAFEhEKDUhBU0hfVFlQRV9NRDUQBhISCg5IQVNIX1RZUEVfU0hBMRAHEhQKEEhBU0hfVFlQRV9TSEEyNTYQCDJSCg1Mb29rdXBTZXJ2aWNlEkEKBkxvb2t1cBIaLm5lYXJoYXNoLnYxLkxvb2t1cFJlcXVlc3QaGy5uZWFyaGFzaC52MS5Mb29rdXBSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChhuZWFyaGFzaC92MS9sb29rdXAucHJvdG8SC25lYXJoYXNoLnYxIsABCg1Mb29rdXBSZXF1ZXN0EigKCWhhc2hfdHlwZRgBIAEoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlEg4KBmhhc2hlcxgCIAEoDBITCgZyYWRpdXMYAyABKA1IAIgBARINCgViYW5rcxgEIAMoCRIcChRtYXhfbWF0Y2hlc19wZXJfaGFzaBgFIAEoDRIUCgxtaW5fc2VxdWVuY2UYBiABKAQSEgoKZXZlcnlfaGFzaBgHIAEoCEIJCgdfcmFkaXVzIsYBCg5Mb29rdXBSZXNwb25zZRISCgpnZW5lcmF0aW9uGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEiMKB21hdGNoZXMYAyADKAsyEi5uZWFyaGFzaC52MS5NYXRjaBIvCgx1bnNlYXJjaGFibGUYBCADKAsyGS5uZWFyaGFzaC52MS5VbnNlYXJjaGFibGUSEQoJdHJ1bmNhdGVkGAUgAygNEiUKB2FsbG93ZWQYBiADKAsyFC5uZWFyaGFzaC52MS5BbGxvd2VkIp4BCgVNYXRjaBINCgVxdWVyeRgBIAEoDRIQCghkaXN0YW5jZRgCIAEoDRIMCgRiYW5rGAMgASgJEhAKCGVudHJ5X2lkGAQgASgJEg4KBnNvdXJjZRgFIAEoCRIOCgZsYWJlbHMYBiADKAkSDAoEaGFzaBgHIAEoDBISCgpoYXNoX2luZGV4GAggASgNEhIKCmhhc2hfY291bnQYCSABKA0iSAoHQWxsb3dlZBINCgVxdWVyeRgBIAEoDRIMCgRiYW5rGAIgASgJEhAKCGVudHJ5X2lkGAMgASgJEg4KBnNvdXJjZRgEIAEoCSItCgxVbnNlYXJjaGFibGUSDQoFcXVlcnkYASABKA0SDgoGcmVhc29uGAIgASgJKtQBCghIYXNoVHlwZRIZChVIQVNIX1RZUEVfVU5TUEVDSUZJRUQQABIVChFIQVNIX1RZUEVfUEhBU0g2NBABEhUKEUhBU0hfVFlQRV9ESEFTSDY0EAISFQoRSEFTSF9UWVBFX0FIQVNINjQQAxIVChFIQVNIX1RZUEVfV0hBU0g2NBAEEhQKEEhBU0hfVFlQRV9QRFEyNTYQBRIRCg1IQVNIX1RZUEVfTUQ1EAYSEgoOSEFTSF9UWVBFX1NIQTEQBxIUChBIQVNIX1RZUEVfU0hBMjU2EAgyUgoNTG9va3VwU2VydmljZRJBCgZMb29rdXASGi5uZWFyaGFzaC52MS5Mb29rdXBSZXF1ZXN0GhsubmVhcmhhc2gudjEuTG9va3VwUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message nearhash.v1.LookupRequest
@@ -57,6 +57,14 @@ export type LookupRequest = Message<"nearhash.v1.LookupRequest"> & {
    * @generated from field: uint64 min_sequence = 6;
    */
   minSequence: bigint;
+
+  /**
+   * Answer every hash of an entry within the radius, with hash_index and hash_count, rather than the nearest one alone.
+   * For entries that are videos: each hash is a frame.
+   *
+   * @generated from field: bool every_hash = 7;
+   */
+  everyHash: boolean;
 };
 
 /**
@@ -166,6 +174,19 @@ export type Match = Message<"nearhash.v1.Match"> & {
    * @generated from field: bytes hash = 7;
    */
   hash: Uint8Array;
+
+  /**
+   * With every_hash: which of the entry's searched hashes of this type it is, from 0, and how many the entry has. The
+   * order is the generation's.
+   *
+   * @generated from field: uint32 hash_index = 8;
+   */
+  hashIndex: number;
+
+  /**
+   * @generated from field: uint32 hash_count = 9;
+   */
+  hashCount: number;
 };
 
 /**
