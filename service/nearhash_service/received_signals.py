@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 
-__all__ = ["receive_signals"]
+__all__ = ["receive_signals", "received"]
 
 
 def receive_signals(*numbers: signal.Signals) -> socket.socket:
@@ -18,3 +18,11 @@ def receive_signals(*numbers: signal.Signals) -> socket.socket:
     # Lives as long as the process.
     signal.set_wakeup_fd(writer.detach())
     return reader
+
+
+def received(reader: socket.socket) -> list[signal.Signals]:
+    """Return the signals that came since the last time, oldest first."""
+    try:
+        return [signal.Signals(number) for number in reader.recv(4096)]
+    except BlockingIOError:
+        return []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
 
@@ -17,22 +18,28 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.bank_service import BankService
+from nearhash_service.config import AdmissionSection
 from nearhash_service.errors import Unauthenticated
 from nearhash_service.followed_callers import FollowedCallers
 from nearhash_service.gate import Gate
+from nearhash_service.lanes import Lanes
 from nearhash_service.lookup_service import LookupService
 from nearhash_service.metrics.calls import MeasuringInterceptor
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.served import ServedMetrics
+from nearhash_service.reception import Reception
 from nearhash_service.served_view import ServedView
 from nearhash_service.status import ErrorInterceptor
 from nearhash_service.worker_board import WorkerBoard, WorkerNote
 
 __all__ = ["Server"]
 
-_THREADS = 8
-"""Calls that a process works on at once. Kernels release the GIL; more threads only add waiting."""
+_LOOK_EVERY_S = 0.005
+_CLOSE_S = 1.0
+_MAX_CONNECTIONS = 5000
 _MAX_REFLECTIONS = 2
+_STREAM_THREADS = _MAX_REFLECTIONS + 2
+"""For what is not on a lane: streams of health and reflection."""
 _MAX_MESSAGE_BYTES = 16 << 20
 """Above what the largest accepted batch needs, so that a larger one is refused in words."""
 _LOOKUP = lookup_pb2.DESCRIPTOR.services_by_name["LookupService"].full_name
@@ -71,6 +78,8 @@ class Server:
         What counts; without them, nobody will ask.
     callers : FollowedCallers, optional
         Who may do what; without it, everybody may do everything.
+    admission : AdmissionSection, optional
+    max_connections : int
 
     Attributes
     ----------
@@ -87,8 +96,12 @@ class Server:
         board: WorkerBoard | None = None,
         instruments: Instruments | None = None,
         callers: FollowedCallers | None = None,
+        admission: AdmissionSection | None = None,
+        max_connections: int = _MAX_CONNECTIONS,
     ) -> None:
         instruments = instruments or Instruments()
+        self._lanes = Lanes(admission or AdmissionSection())
+        self._reception = Reception(self._lanes, instruments.refused)
         self.registry = Registry(directory)
         self._served = ServedView(directory, self.registry)
         instruments.own.register(ServedMetrics(self._served))
@@ -99,12 +112,15 @@ class Server:
         self._loaded: bool | None = None
         self._health = health.HealthServicer()
         interceptors: list[grpc.ServerInterceptor] = [
+            self._reception,
             MeasuringInterceptor(instruments.calls),
             ErrorInterceptor(),
             Gate(lambda: self._callers.known),
         ]
         self._grpc = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="call"), interceptors=interceptors, options=_OPTIONS
+            ThreadPoolExecutor(_STREAM_THREADS, thread_name_prefix="stream"),
+            interceptors=interceptors,
+            options=[*_OPTIONS, ("grpc.max_allowed_incoming_connections", max_connections)],
         )
         lookup_pb2_grpc.add_LookupServiceServicer_to_server(
             LookupService(self._served, instruments.lookups), self._grpc
@@ -129,15 +145,38 @@ class Server:
         self._follower.start()
 
     def drain(self, *, delay_s: float, grace_s: float) -> None:
-        """Tell NOT_SERVING, wait for load balancers to notice, then refuse new calls and let those in flight end."""
+        """Tell NOT_SERVING, wait for load balancers to notice, and let calls end; at last refuse new ones.
+
+        A refusal is worth a retry, but a client's retries last for some seconds only, and lead to this process as long
+        as their connection does. So new calls are served while old ones end, and refused for the last moment.
+
+        Parameters
+        ----------
+        delay_s : float
+            For load balancers.
+        grace_s : float
+            For calls in flight, at most.
+        """
         self._health.enter_graceful_shutdown()
         self._stopping.wait(delay_s)
+        deadline_s = monotonic() + grace_s
+        pools = [lane.pool for lane in self._lanes.working()]
+        for pool in pools:
+            pool.begin_epoch()
+        _wait_while(lambda: any(pool.unfinished_of_before() for pool in pools), deadline_s)
+        self._reception.drain()
+        _wait_while(lambda: any(pool.unfinished() for pool in pools), deadline_s)
         self._stopping.set()
-        self._grpc.stop(grace_s).wait()
         if self._follower.ident is not None:
             self._follower.join()
         if self._board is not None:
             self._board.remove(os.getpid())
+
+    def close(self) -> None:
+        """End, after `drain`."""
+        self._grpc.stop(_CLOSE_S).wait()
+        for lane in self._lanes.all():
+            lane.pool.shutdown()
         self.registry.close()
 
     def __enter__(self) -> Self:
@@ -146,6 +185,7 @@ class Server:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.drain(delay_s=0, grace_s=1)
+        self.close()
 
     @property
     def told_health(self) -> health.HealthServicer:
@@ -175,6 +215,11 @@ class Server:
     def _set_health(self, service: str, *, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         self._health.set(service, status)
+
+
+def _wait_while(condition: Callable[[], bool], deadline_s: float) -> None:
+    while condition() and monotonic() < deadline_s:
+        sleep(_LOOK_EVERY_S)
 
 
 class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]

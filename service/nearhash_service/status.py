@@ -15,7 +15,7 @@ from nearhash_index import errors
 from nearhash_service.errors import Forbidden, Unauthenticated
 from nearhash_service.interceptors import Handler, UnaryInterceptor
 
-__all__ = ["ErrorInterceptor"]
+__all__ = ["ErrorInterceptor", "refusal"]
 
 _CODES: dict[type[errors.NearHashIndexError], int] = {
     errors.InvalidInput: code_pb2.INVALID_ARGUMENT,
@@ -57,7 +57,7 @@ def _answering_errors(method: Callable[[Any, grpc.ServicerContext], Any]) -> Cal
         try:
             return method(request, context)
         except errors.NearHashIndexError as error:
-            status = _status(error)
+            status = _status_of(error)
         except Exception:  # noqa: BLE001 - logged; the caller learns no more than that it was not their fault
             _log.exception("A call failed for a reason that nobody foresaw")
             status = status_pb2.Status(code=code_pb2.INTERNAL, message="internal error; the server's log tells more")
@@ -66,7 +66,18 @@ def _answering_errors(method: Callable[[Any, grpc.ServicerContext], Any]) -> Cal
     return answer
 
 
-def _status(error: errors.NearHashIndexError) -> status_pb2.Status:
+def refusal(code: int, message: str, retry_after_s: float | None = None) -> grpc.Status:
+    """Return a status of google.rpc's code, which tells when to try again."""
+    status = status_pb2.Status(code=code, message=message)
+    if retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(retry_after_s * 1000))
+        status.details.add().Pack(retry)
+    converted: grpc.Status = rpc_status.to_status(status)
+    return converted
+
+
+def _status_of(error: errors.NearHashIndexError) -> status_pb2.Status:
     status = status_pb2.Status(code=_CODES[type(error)], message=_cut(str(error)))
     if isinstance(error, errors.InvalidInput):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=_cut(error.problem))

@@ -1,59 +1,52 @@
-"""The supervisor: starts worker processes on one port, replaces those that die, and stops them on request."""
+"""The supervisor: starts worker processes, replaces those that die, exchanges and stops them on request."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
 import signal
-import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from time import monotonic
+from multiprocessing.connection import wait
+from socket import socket
 
 from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory, Registry
+from nearhash_service.addresses import reserve
 from nearhash_service.building import AutoPublish
 from nearhash_service.config import Config, ConfigSources
 from nearhash_service.metrics.directory import DirectoryMetrics
 from nearhash_service.metrics.exposition import expose
 from nearhash_service.metrics.gathering import GatheredMetrics
 from nearhash_service.metrics.instruments import Instruments
-from nearhash_service.received_signals import receive_signals
+from nearhash_service.received_signals import receive_signals, received
 from nearhash_service.worker import run_worker
+from nearhash_service.workers import Start, Worker, Workers
 
 __all__ = ["serve"]
 
-_STEADY_S = 10.0
-"""A worker that lived so long is replaced at once; sooner, after a growing pause."""
-_MAX_PAUSE_S = 5.0
+_FIXED = ("data", "listen", "workers", "port_per_worker")
+"""What a running server keeps, of the section [server]."""
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class _Worker:
-    process: SpawnProcess
-    connection: Connection
-    start_s: float
-
-
-def serve(sources: ConfigSources, on_ready: Callable[[Config], None]) -> None:
+def serve(sources: ConfigSources, on_ready: Callable[[Config, list[str]], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain all workers.
+
+    On SIGHUP the configuration is read again, and the workers are exchanged one after the other, without a call that
+    fails. If it is wrong, the log says why, and nothing changes.
 
     Parameters
     ----------
     sources : ConfigSources
     on_ready : callable
-        Told once every worker takes calls; the configuration then names the port.
+        Told configuration and addresses once every worker takes calls.
 
     Raises
     ------
     InvalidInput
-        If the configuration is wrong, or the address cannot be listened on.
+        If the configuration is wrong, or an address cannot be listened on.
     NotADataDirectory, WrongVersion, CorruptData, StorageFailed
         If the data directory cannot be used; one is made where nothing is yet.
     """
@@ -62,99 +55,83 @@ def serve(sources: ConfigSources, on_ready: Callable[[Config], None]) -> None:
     registry = Registry(directory)
     instruments = Instruments()
     gathered = GatheredMetrics(instruments)
-    reservation = _reserve(config.server.host, config.server.port)
-    config = config.listening_on(reservation.getsockname()[1])
-    # Spawned, not forked: gRPC does not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    stopped = receive_signals(signal.SIGTERM, signal.SIGINT)
-
-    def start() -> _Worker:
-        ours, theirs = context.Pipe()
-        metrics = gathered.connect()
-        process = context.Process(target=run_worker, args=(config, theirs, sources, metrics), name="nearhash worker")
-        process.start()
-        theirs.close()
-        metrics.close()
-        return _Worker(process, ours, monotonic())
-
+    reservations = _reserve_all(config)
+    ports = [reservation.getsockname()[1] for reservation in reservations]
+    signals = receive_signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     if config.metrics.listen:
         address = expose(config.metrics.listen, [gathered, DirectoryMetrics(directory, registry)])
         _log.info("metrics at http://%s/metrics", address)
-    stop_publishing = threading.Event()
-    if config.publish.auto:
-        publisher = AutoPublish(directory, registry, config.publish, instruments)
-        threading.Thread(target=publisher.run, args=(stop_publishing,), name="publish", daemon=True).start()
-    workers = [start() for _ in range(config.server.workers)]
+
+    def publish_unasked(config: Config) -> threading.Event:
+        stop = threading.Event()
+        if config.publish.auto:
+            publisher = AutoPublish(directory, registry, config.publish, instruments)
+            threading.Thread(target=publisher.run, args=(stop,), name="publish", daemon=True).start()
+        return stop
+
+    stop_publishing = publish_unasked(config)
+    drain_s = config.server.drain_delay_s + config.server.drain_grace_s + 5
+    workers = Workers(_starting(config, sources, ports, gathered), config.server.workers, drain_s)
+    announced = False
     try:
-        _supervise(workers, start, stopped, lambda: on_ready(config))
+        while True:
+            wait([signals, *workers.waitables()], timeout=workers.due_in_s())
+            for number in received(signals):
+                if number != signal.SIGHUP:
+                    return
+                if reloaded := _reloaded(sources, config):
+                    config = reloaded
+                    stop_publishing.set()
+                    stop_publishing = publish_unasked(config)
+                    workers.exchange(_starting(config, sources, ports, gathered))
+            workers.look_after()
+            if not announced and workers.are_ready():
+                announced = True
+                on_ready(config, [config.listening_on(port).server.listen for port in ports])
     finally:
         stop_publishing.set()
-        _stop(workers, within_s=config.server.drain_delay_s + config.server.drain_grace_s + 5)
-        reservation.close()
+        workers.stop()
+        for reservation in reservations:
+            reservation.close()
 
 
-def _supervise(
-    workers: list[_Worker], start: Callable[[], _Worker], stopped: socket.socket, on_ready: Callable[[], None]
-) -> None:
-    """Watch until a signal comes. `workers` is kept up to date."""
-    starting = set(range(len(workers)))
-    announced = False
-    pause_s = 0.0
-    while True:
-        of_connection = {workers[i].connection: i for i in starting}
-        of_sentinel = {worker.process.sentinel: i for i, worker in enumerate(workers)}
-        events = wait([stopped, *of_connection, *of_sentinel])
-        if stopped in events:
-            return
-        for event in events:
-            if event in of_connection:
-                # Its end instead of a message: the worker died while starting, as its sentinel will tell.
-                with suppress(EOFError, ConnectionResetError):
-                    workers[of_connection[event]].connection.recv()
-                    starting.discard(of_connection[event])
-        for event in events:
-            if event in of_sentinel:
-                i = of_sentinel[event]
-                dead = workers[i]
-                pause_s = 0.0 if monotonic() - dead.start_s > _STEADY_S else min(_MAX_PAUSE_S, pause_s * 2 + 0.1)
-                _log.error("worker %d ended with %s; replaced", dead.process.pid, dead.process.exitcode)
-                dead.connection.close()
-                if wait([stopped], timeout=pause_s):
-                    return
-                workers[i] = start()
-                starting.add(i)
-        if not starting and not announced:
-            announced = True
-            on_ready()
+def _reserve_all(config: Config) -> list[socket]:
+    """Return one port, which all workers share, or one for each."""
+    host, port = config.server.host, config.server.port
+    if not config.server.port_per_worker:
+        return [reserve(host, port)]
+    return [reserve(host, port and port + i) for i in range(config.server.workers)]
 
 
-def _stop(workers: list[_Worker], within_s: float) -> None:
-    deadline_s = monotonic() + within_s
-    for worker in workers:
-        worker.process.terminate()
-    for worker in workers:
-        worker.process.join(max(0.0, deadline_s - monotonic()))
-        if worker.process.is_alive():
-            _log.error("worker %d did not drain in time; killed", worker.process.pid)
-            worker.process.kill()
-            worker.process.join()
+def _starting(config: Config, sources: ConfigSources, ports: list[int], gathered: GatheredMetrics) -> Start:
+    """Return what starts workers with a configuration."""
+    # Spawned, not forked: gRPC does not survive a fork.
+    context = multiprocessing.get_context("spawn")
+
+    def start(place: int) -> Worker:
+        ours, theirs = context.Pipe()
+        metrics = gathered.connect()
+        own_config = config.listening_on(ports[place % len(ports)])
+        process = context.Process(
+            target=run_worker, args=(own_config, theirs, sources, metrics), name="nearhash worker"
+        )
+        process.start()
+        theirs.close()
+        metrics.close()
+        return Worker(process, ours)
+
+    return start
 
 
-def _reserve(host: str, port: int) -> socket.socket:
-    """Bind the port for the workers, without listening, so that port 0 becomes one number for all of them.
-
-    Workers share a port by SO_REUSEPORT, which would also let a second server creep in unnoticed: so try first whether
-    somebody listens.
-    """
+def _reloaded(sources: ConfigSources, config: Config) -> Config | None:
+    """Return the configuration as it is now, or None if nothing can be done with it."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        if port:
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-        reservation = socket.socket(family, kind, protocol)
-        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reservation.bind(address)
-    except OSError as error:
-        raise InvalidInput("--listen", f"cannot listen on {host}:{port}: {error.strerror}") from None
-    return reservation
+        reloaded = sources.load().config
+        for key in _FIXED:
+            if getattr(reloaded.server, key) != getattr(config.server, key):
+                raise InvalidInput(f"server.{key}", "it has changed, which takes a restart")
+    except InvalidInput as error:
+        _log.error("the configuration stays what it was: %s", error)
+        return None
+    _log.info("the configuration is read again; workers are exchanged")
+    return reloaded

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from multiprocessing.connection import Connection, wait
+from time import sleep
 
 import grpc
 
@@ -20,6 +22,9 @@ from nearhash_service.worker_board import WorkerBoard
 
 __all__ = ["run_worker"]
 
+_LEAVE_S = 0.05
+"""For the last answers to be sent."""
+
 
 def run_worker(
     config: Config,
@@ -27,7 +32,7 @@ def run_worker(
     sources: ConfigSources | None = None,
     metrics: Connection | None = None,
 ) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone.
+    """Serve until SIGTERM, or until the supervisor is gone. Ends the process.
 
     Parameters
     ----------
@@ -50,6 +55,8 @@ def run_worker(
         reload_interval_s=config.server.reload_interval_s,
         board=WorkerBoard(config.server.data),
         callers=FollowedCallers(config.callers, sources),
+        admission=config.admission,
+        max_connections=config.server.max_connections,
         instruments=instruments,
     )
     reporter = Reporter(metrics, instruments) if metrics else None
@@ -64,6 +71,10 @@ def run_worker(
         health_port.close()
     if reporter:
         reporter.finish()
+    sleep(_LEAVE_S)
+    # At once, so that calls which arrive in this instant find their connection closed, and clients try again. A regular
+    # shutdown of gRPC would cancel them.
+    os._exit(0)
 
 
 def _credentials(tls: TLSSection) -> grpc.ServerCredentials | None:

@@ -43,6 +43,7 @@ class Running:
     process: subprocess.Popen[bytes]
     folder: Path
     address: str = ""
+    data: Path = Path()
 
     @property
     def port(self) -> int:
@@ -97,6 +98,7 @@ def serving(folder: Path, data: Path, *arguments: object, listen: str = "127.0.0
             return re.search(r"^serving .* at (\S+) with \d+ workers$", running.output(), re.MULTILINE)
 
         running.address = eventually(address, START_S)[1]
+        running.data = data
         yield running
 
 

@@ -113,9 +113,9 @@ def test_a_signal_lets_calls_end_and_leaves_no_process(serve, data, hashes, numb
         assert running.stop(number) == 0
         took_s = monotonic() - signalled_s
     assert [error for of_thread in calls for error in of_thread.errors(begun_before_s=signalled_s)] == []
-    # Calls begun later are answered or find nobody. gRPC cancels one that arrives in the instant of its shutdown.
+    # Calls begun later are answered or find nobody.
     late = [error for of_thread in calls for error in of_thread.errors()]
-    assert [error for error in late if not isinstance(error, Unavailable) and "CANCELLED" not in str(error)] == []
+    assert [error for error in late if not isinstance(error, Unavailable)] == []
     assert took_s < 10
     assert not [child for child in children if alive(child)]
     assert running.output().endswith("stopped\n")

@@ -90,9 +90,8 @@ def show_config(
     typer.echo(example() if as_example else effective(sources.load()), nl=False)
 
 
-def _announce(config: Config) -> None:
-    server = config.server
-    output.print(f"serving {server.data} at {server.host}:{server.port} with {server.workers} workers")
+def _announce(config: Config, addresses: list[str]) -> None:
+    output.print(f"serving {config.server.data} at {','.join(addresses)} with {config.server.workers} workers")
 
 
 def _flag(key: str) -> str:

@@ -9,6 +9,7 @@ What one key must satisfy stands in its type; what several must satisfy together
 across sections, of `Config`; they raise InvalidInput naming the key, and the place where it was set is told.
 """
 
+from nearhash_service.config.admission import AdmissionSection
 from nearhash_service.config.callers import Caller
 from nearhash_service.config.config import Config
 from nearhash_service.config.metrics import MetricsSection
@@ -18,6 +19,7 @@ from nearhash_service.config.sources import ConfigSources, Given, Loaded
 from nearhash_service.config.tls import TLSSection
 
 __all__ = [
+    "AdmissionSection",
     "Caller",
     "Config",
     "ConfigSources",

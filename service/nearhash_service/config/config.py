@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from nearhash_index.errors import InvalidInput
+from nearhash_service.config.admission import AdmissionSection
 from nearhash_service.config.callers import Caller, check_callers
 from nearhash_service.config.metrics import MetricsSection
 from nearhash_service.config.publish import PublishSection
@@ -27,6 +28,7 @@ class Config(Section, frozen=True):
     server: ServerSection
     tls: TLSSection = TLSSection()
     publish: PublishSection = PublishSection()
+    admission: AdmissionSection = AdmissionSection()
     metrics: MetricsSection = MetricsSection()
 
     callers: tuple[Caller, ...] = ()

@@ -29,6 +29,16 @@ class ServerSection(Section, frozen=True):
     workers: Annotated[
         int, Meta(ge=1, le=256, description="Processes that share the port and the memory map, 1 to 256.")
     ] = 1
+    port_per_worker: Annotated[
+        bool,
+        Meta(
+            description="Give each worker a port of its own, counting up from that of `listen`, in place of one for "
+            "all: for clients and proxies that balance calls themselves."
+        ),
+    ] = False
+    max_connections: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Connections to a worker; more are closed at once.")
+    ] = 5000
     allow_plaintext: Annotated[
         bool,
         Meta(

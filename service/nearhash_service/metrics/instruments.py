@@ -51,6 +51,9 @@ class Instruments:
         self.builds = Counter(
             "nearhash_builds", "Builds by this server, published or failed.", ["result"], registry=self.joint
         )
+        self.refused = Counter(
+            "nearhash_refused", "Calls refused because too many wait, by lane.", ["lane"], registry=self.joint
+        )
         ProcessCollector(registry=self.own)
 
     @contextmanager

@@ -1,0 +1,163 @@
+"""Threads that answer calls: a few, which work, and more only while some wait for what does not come.
+
+gRPC hands a call over as soon as its headers are there, and the thread that takes it waits for its message. That is a
+round through gRPC, or forever if the other side never sends one: a handful of such calls would occupy every thread. So
+a pool under pressure starts a thread in place of each that waits like this, and in the end gives up the oldest of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import SimpleQueue
+from time import monotonic, sleep
+from typing import NamedTuple, ParamSpec, TypeVar
+
+import grpc
+
+__all__ = ["CallPool"]
+
+_LOOK_EVERY_S = 0.02
+_PATIENCE_S = 0.05
+"""A message that takes so long occupies a thread worth replacing."""
+_MOST_REPLACED = 200
+_MESSAGE_WITHIN_S = 10.0
+"""While others wait, a call whose message takes longer is given up; or sooner, if `_MOST_REPLACED` threads wait."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class _Receiving(NamedTuple):
+    begin_s: float
+    context: grpc.ServicerContext
+
+
+class CallPool(ThreadPoolExecutor):
+    """Answers calls in the order in which they came.
+
+    gRPC takes only what is a ThreadPoolExecutor; nothing of it is used but the type.
+
+    Parameters
+    ----------
+    name : str
+    threads : int
+        Calls to answer at a time.
+
+    Attributes
+    ----------
+    waiting : int
+        Calls that no thread has taken yet.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        super().__init__(1)
+        self.waiting = 0
+        self._name, self._usual_count, self._thread_count = name, threads, 0
+        self._calls: SimpleQueue[Callable[[], int] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._unfinished = [0, 0]
+        self._epoch = 0
+        self._receiving: dict[int, _Receiving] = {}
+        self._keys = itertools.count()
+        self._pressed = threading.Event()
+        self._closed = False
+        self._add_threads(threads)
+        threading.Thread(target=self._replace_while_pressed, name=f"{name}, replacing", daemon=True).start()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Answer a call as soon as a thread is free."""
+        future: Future[T] = Future()
+        epoch = self._epoch
+
+        def call() -> int:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - told to whoever holds the future
+                future.set_exception(error)
+            return epoch
+
+        with self._lock:
+            self._unfinished[epoch] += 1
+            self.waiting += 1
+        self._calls.put(call)
+        if self.unfinished() > self._thread_count:
+            self._pressed.set()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the threads once they have answered the calls that are here."""
+        del wait, cancel_futures
+        self._closed = True
+        self._pressed.set()
+        for _ in range(self._thread_count):
+            self._calls.put(None)
+
+    @contextmanager
+    def receiving(self, context: grpc.ServicerContext) -> Iterator[None]:
+        """Tell that this thread waits for the message of a call."""
+        key = next(self._keys)
+        self._receiving[key] = _Receiving(monotonic(), context)
+        try:
+            yield
+        finally:
+            del self._receiving[key]
+
+    def unfinished(self) -> int:
+        """Return how many calls wait or are being answered."""
+        return self._unfinished[0] + self._unfinished[1]
+
+    def begin_epoch(self) -> None:
+        """Tell calls from now on from those before. Once."""
+        self._epoch = 1
+
+    def unfinished_of_before(self) -> int:
+        """Return how many calls from before the epoch are left."""
+        return self._unfinished[0]
+
+    def _add_threads(self, count: int) -> None:
+        with self._lock:
+            self._thread_count += count
+        for _ in range(count):
+            threading.Thread(target=self._answer, name=self._name, daemon=True).start()
+
+    def _answer(self) -> None:
+        while (call := self._calls.get()) is not None:
+            with self._lock:
+                self.waiting -= 1
+            epoch = call()
+            # Or its arguments would live until the next one.
+            del call
+            with self._lock:
+                self._unfinished[epoch] -= 1
+                if self._thread_count > self._usual_count + len(self._receiving):
+                    self._thread_count -= 1
+                    return
+
+    def _replace_while_pressed(self) -> None:
+        while not self._closed:
+            self._pressed.wait()
+            self._pressed.clear()
+            while self.waiting and not self._closed:
+                sleep(_LOOK_EVERY_S)
+                self._replace(monotonic())
+
+    def _replace(self, now_s: float) -> None:
+        """Start threads in place of those that wait for messages, and give up calls that took too long."""
+        stuck = [item for item in list(self._receiving.values()) if now_s - item.begin_s > _PATIENCE_S]
+        if not stuck or not self.waiting:
+            return
+        wanted = self._usual_count + min(len(stuck), _MOST_REPLACED)
+        self._add_threads(max(0, wanted - self._thread_count))
+        late = [item for item in stuck if now_s - item.begin_s > _MESSAGE_WITHIN_S]
+        given_up = stuck if len(stuck) >= _MOST_REPLACED else late
+        if given_up:
+            _log.warning("gave up %d calls whose messages did not come", len(given_up))
+        for item in given_up:
+            item.context.cancel()

@@ -1,0 +1,92 @@
+"""Lanes: kinds of calls, each with threads and a bounded queue of its own, so that none can occupy another's.
+
+Cost is time of this process. A queue is bounded by the time until a call's turn comes: the calls that wait, times what
+a call of the lane costs on average, as estimated from the hashes that each sends.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from nearhash_service.call_pool import CallPool
+from nearhash_service.config import AdmissionSection
+
+__all__ = ["CALL_COST_S", "Lane", "Lanes", "current_lane"]
+
+CALL_COST_S = 120e-6
+"""What gRPC costs in Python for a call, whatever it asks."""
+_WEIGHT = 0.05
+"""Of a call in the average."""
+_ADMIN_THREADS = 4
+_ADMIN_COST_S = 0.01
+_ADMIN_WAIT_S = 1.0
+_HEALTH_THREADS = 2
+
+current_lane: ContextVar[Lane] = ContextVar("lane")
+"""The lane of the call that this thread answers."""
+
+
+class Lane:
+    """A kind of calls.
+
+    Parameters
+    ----------
+    name : str
+    threads : int
+        Calls answered at a time.
+    most_wait_s : float
+        Estimated time until a call's turn beyond which it is refused.
+    call_cost_s : float
+        What a call costs, until calls tell.
+
+    Attributes
+    ----------
+    pool : CallPool
+    """
+
+    def __init__(self, name: str, threads: int, most_wait_s: float, call_cost_s: float = CALL_COST_S) -> None:
+        self.name = name
+        self.pool = CallPool(name, threads)
+        self._most_wait_s = most_wait_s
+        self._call_cost_s = call_cost_s
+
+    def wait_s(self) -> float:
+        """Return the estimated time until the turn of a call that comes now."""
+        # Threads share one interpreter: they do not drain the queue faster.
+        return self.pool.waiting * self._call_cost_s
+
+    def is_full(self) -> bool:
+        """Tell whether a call that comes now would have to wait for too long."""
+        return self.pool.waiting * self._call_cost_s > self._most_wait_s
+
+    def learn(self, cost_s: float) -> None:
+        """Take the estimated cost of a call into the average."""
+        self._call_cost_s += _WEIGHT * (cost_s - self._call_cost_s)
+
+
+class Lanes:
+    """All lanes of a server.
+
+    Attributes
+    ----------
+    interactive, bulk : Lane
+        Lookups: of uploads that wait for the answer, and of backfills that do not mind.
+    admin : Lane
+        BankService.
+    health : Lane
+        Never refused.
+    """
+
+    def __init__(self, section: AdmissionSection) -> None:
+        self.interactive = Lane("interactive", section.threads, section.interactive_wait_s)
+        self.bulk = Lane("bulk", section.bulk_threads, section.bulk_wait_s)
+        self.admin = Lane("admin", _ADMIN_THREADS, _ADMIN_WAIT_S, _ADMIN_COST_S)
+        self.health = Lane("health", _HEALTH_THREADS, float("inf"))
+
+    def all(self) -> tuple[Lane, ...]:
+        """Return every lane."""
+        return self.interactive, self.bulk, self.admin, self.health
+
+    def working(self) -> tuple[Lane, ...]:
+        """Return the lanes whose calls are let end before the server does."""
+        return self.interactive, self.bulk, self.admin

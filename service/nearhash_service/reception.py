@@ -1,0 +1,144 @@
+"""Reception: where calls arrive, before anything of their messages is read.
+
+A call goes to the threads of its lane, or is refused: at once, and by the thread that polls gRPC, so that a refusal
+costs a third of a call and needs no thread that is busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, ParamSpec, TypeAlias, TypeVar
+
+import grpc
+from google.rpc import code_pb2
+from prometheus_client import Counter
+
+from nearhash_service.lanes import Lane, Lanes, current_lane
+from nearhash_service.status import refusal
+
+__all__ = ["PRIORITY", "Reception"]
+
+PRIORITY = "nearhash-priority"
+"""The metadata by which a caller tells the lane of a lookup: "interactive", as by default, or "bulk"."""
+_LOOKUP = "/nearhash.v1.LookupService/Lookup"
+_OURS = "/nearhash."
+_RETRY_STEP_S = 0.05
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Reception(grpc.ServerInterceptor):
+    """Sends calls to their lanes. The outermost interceptor.
+
+    Parameters
+    ----------
+    lanes : Lanes
+    refused : Counter
+        Counts refusals by lane.
+    """
+
+    def __init__(self, lanes: Lanes, refused: Counter) -> None:
+        self._lanes, self._refused = lanes, refused
+        self._handlers: dict[tuple[str, str], Handler] = {}
+        self._draining = False
+
+    def drain(self) -> None:
+        """Refuse every call from now on but of health, in a way that lets clients try again elsewhere."""
+        self._draining = True
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Return what answers the call on the threads of its lane, or what refuses it."""
+        method = handler_call_details.method
+        lane = self._lane(handler_call_details)
+        if lane is None:
+            return _UNKNOWN_PRIORITY
+        if lane is not self._lanes.health:
+            if self._draining:
+                return _DRAINING
+            if lane.is_full():
+                self._refused.labels(lane.name).inc()
+                return _overloaded(lane.name, int(lane.wait_s() / _RETRY_STEP_S) + 1)
+        handler = self._handlers.get((method, lane.name))
+        if handler is None:
+            handler = continuation(handler_call_details)
+            if handler is None or handler.request_streaming or handler.response_streaming:
+                return handler
+            handler = self._handlers[method, lane.name] = _on_lane(handler, lane)
+        return handler
+
+    def _lane(self, details: grpc.HandlerCallDetails) -> Lane | None:
+        method = details.method
+        if method == _LOOKUP:
+            for key, value in details.invocation_metadata:
+                if key == PRIORITY:
+                    return {"interactive": self._lanes.interactive, "bulk": self._lanes.bulk}.get(str(value))
+            return self._lanes.interactive
+        return self._lanes.admin if method.startswith(_OURS) else self._lanes.health
+
+
+def _on_lane(handler: Handler, lane: Lane) -> Handler:
+    """Return a handler that takes its message, then answers, on the threads of the lane.
+
+    For gRPC it is one that takes a stream, which looks the same on the wire: only such a handler can do anything before
+    the message is there.
+    """
+    answer = handler.unary_unary
+    assert answer is not None  # noqa: S101 - the caller has looked
+    pool = lane.pool
+
+    def receive_and_answer(messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        with pool.receiving(context):
+            message = next(messages, None)
+        if message is None:
+            context.abort(grpc.StatusCode.INTERNAL, "the call ended before its message came")
+        current_lane.set(lane)
+        return answer(message, context)
+
+    receive_and_answer.experimental_thread_pool = pool  # type: ignore[attr-defined]
+    return grpc.stream_unary_rpc_method_handler(
+        receive_and_answer,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+class _AtOnce(ThreadPoolExecutor):
+    """Runs what it is given in the thread that gives it: for what never waits."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def _refusal(code: int, message: str, retry_after_s: float | None = None) -> Handler:
+    status = refusal(code, message, retry_after_s)
+
+    def refuse(messages: Iterator[Any], context: grpc.ServicerContext) -> None:
+        del messages
+        context.abort_with_status(status)
+
+    refuse.experimental_thread_pool = _AtOnce()  # type: ignore[attr-defined]
+    return grpc.stream_unary_rpc_method_handler(refuse)
+
+
+@lru_cache
+def _overloaded(lane: str, retry_steps: int) -> Handler:
+    retry_s = min(retry_steps * _RETRY_STEP_S, 60.0)
+    message = f"too many {lane} calls wait for their turn here; try again in {retry_s:.2f} s"
+    return _refusal(code_pb2.RESOURCE_EXHAUSTED, message, retry_s)
+
+
+_DRAINING = _refusal(code_pb2.UNAVAILABLE, "this process is about to end; try again, and another one answers")
+_UNKNOWN_PRIORITY = _refusal(code_pb2.INVALID_ARGUMENT, f"metadata {PRIORITY}: unknown; use interactive or bulk")

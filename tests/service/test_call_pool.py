@@ -1,0 +1,97 @@
+import threading
+from time import monotonic, sleep
+
+import pytest
+
+from nearhash_service.call_pool import CallPool
+
+from .running import eventually
+
+
+class Call:
+    """Stands for gRPC's context of a call whose message never comes: all that a pool does is to cancel it."""
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+
+@pytest.fixture
+def pool():
+    with CallPool("calls", 2) as pool:
+        yield pool
+
+
+def receive(pool: CallPool, call: Call) -> bool:
+    with pool.receiving(call):
+        return call.cancelled.wait(30)
+
+
+def test_it_returns_and_raises_what_the_call_does(pool):
+    assert pool.submit(divmod, 7, 2).result(10) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(divmod, 7, 0).result(10)
+    eventually(lambda: pool.unfinished() == 0)
+    assert pool.waiting == 0
+
+
+def test_it_answers_so_many_at_a_time_and_the_others_later(pool):
+    go, order = threading.Event(), []
+    first = [pool.submit(go.wait, 30) for _ in range(2)]
+    later = [pool.submit(order.append, i) for i in range(20)]
+    eventually(lambda: pool.waiting == 20)
+    sleep(0.2)
+    assert (pool.waiting, order) == (20, [])
+    go.set()
+    assert all(future.result(10) for future in first)
+    for future in later:
+        future.result(10)
+    assert sorted(order) == list(range(20))
+
+
+def test_calls_of_before_are_told_apart(pool):
+    go = threading.Event()
+    before = pool.submit(go.wait, 30)
+    pool.begin_epoch()
+    after = threading.Event()
+    pool.submit(after.wait, 30)
+    assert (pool.unfinished_of_before(), pool.unfinished()) == (1, 2)
+    go.set()
+    before.result(10)
+    eventually(lambda: pool.unfinished_of_before() == 0)
+    assert pool.unfinished() == 1
+    after.set()
+
+
+def test_calls_whose_messages_do_not_come_are_worked_around(pool):
+    usual = threading.active_count()
+    slow = [Call() for _ in range(50)]
+    futures = [pool.submit(receive, pool, call) for call in slow]
+    begin_s = monotonic()
+    assert pool.submit(divmod, 7, 2).result(20) == (3, 1)
+    assert monotonic() - begin_s < 10
+    # They are let be as long as there are threads for them.
+    assert not any(call.cancelled.is_set() for call in slow)
+    assert threading.active_count() >= usual + 48
+    for call in slow:
+        call.cancelled.set()
+    for future in futures:
+        future.result(10)
+    eventually(lambda: threading.active_count() <= usual)
+
+
+def test_calls_that_occupy_too_many_threads_are_given_up(pool):
+    slow = [Call() for _ in range(300)]
+    for call in slow:
+        pool.submit(receive, pool, call)
+    assert pool.submit(divmod, 7, 2).result(30) == (3, 1)
+    assert sum(call.cancelled.is_set() for call in slow) >= 200
+
+
+def test_its_threads_end_with_it():
+    before = threading.active_count()
+    with CallPool("calls", 3) as pool:
+        assert pool.submit(divmod, 7, 2).result(10) == (3, 1)
+    eventually(lambda: threading.active_count() <= before)
