@@ -88,5 +88,10 @@ bench-lists: $(PEERS) ## what an operator waits for at 1e7 entries: about ten mi
 bench-load: $(PEERS) ## a server under load beside an echo and an HTTP peer: about half an hour, 3 GB of disk; h2load helps
 	$(BIN)/python -m bench.load
 
+.PHONY: bench-robustness
+bench-robustness: $(PEERS) ## what alterations the hashes withstand, and false matches: about half an hour
+	$(BIN)/python -m bench.robustness
+	$(BIN)/python -m bench.robustness_report
+
 clean: ## remove everything that make made
 	rm -rf $(VENV) .venv-proto data dist clients/node/node_modules clients/node/dist

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 RECORDS = HERE / "records"
 RESULTS = HERE / "results"
 PACKAGES = (
-    *("numpy", "numba", "llvmlite", "grpcio", "protobuf"),
+    *("numpy", "numba", "llvmlite", "grpcio", "protobuf", "pillow", "ImageHash", "pdqhash"),
     *("faiss-cpu", "threatexchange", "usearch", "hexhamming", "flask", "gunicorn"),
 )
 
