@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 
@@ -30,7 +31,7 @@ from nearhash_service.messages import (
 )
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.served_view import ServedView
-from nearhash_service.worker_board import WorkerBoard
+from nearhash_service.worker_board import WorkerBoard, WorkerNote
 
 __all__ = ["MAX_CHANGES", "BankService"]
 
@@ -44,11 +45,17 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
     """Administers one data directory."""
 
     def __init__(
-        self, directory: DataDirectory, registry: Registry, served: ServedView, instruments: Instruments
+        self,
+        directory: DataDirectory,
+        registry: Registry,
+        served: ServedView,
+        note: Callable[[], WorkerNote],
+        instruments: Instruments,
     ) -> None:
         self._directory = directory
         self._registry = registry
         self._served = served
+        self._note = note
         self._instruments = instruments
         self._board = WorkerBoard(directory.path)
 
@@ -164,7 +171,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         manifest = self._manifest(current.number) if current else None
         if manifest:
             response.current.CopyFrom(generation_message(manifest, current))
-        response.worker.CopyFrom(worker_message(self._served.note()))
+        response.worker.CopyFrom(worker_message(self._note()))
         response.workers.extend(map(worker_message, self._board.notes()))
         response.disk_size_bytes = self._directory.size_bytes()
         with suppress(NearHashIndexError):

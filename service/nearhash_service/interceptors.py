@@ -36,7 +36,7 @@ class UnaryInterceptor(grpc.ServerInterceptor, ABC):
         if method in self._wrapped:
             return self._wrapped[method]
         handler = continuation(handler_call_details)
-        if handler is None or not method.startswith("/nearhash."):
+        if handler is None or not method.startswith("/nearhash.v1."):
             return handler
         # Two threads at once would wrap alike.
         self._wrapped[method] = self.wrap(method, handler)

@@ -21,6 +21,7 @@ from nearhash_service.bank_service import BankService
 from nearhash_service.config import AdmissionSection
 from nearhash_service.errors import Unauthenticated
 from nearhash_service.followed_callers import FollowedCallers
+from nearhash_service.followed_certificates import FollowedCertificates
 from nearhash_service.gate import Gate
 from nearhash_service.lanes import Lanes
 from nearhash_service.lookup_service import LookupService
@@ -68,7 +69,7 @@ class Server:
     directory : DataDirectory
     address : str
         As gRPC writes it: "127.0.0.1:50051", "unix:/path".
-    credentials : grpc.ServerCredentials, optional
+    certificates : FollowedCertificates, optional
         Without them, plain text.
     reload_interval_s : float
         How often it looks for changes.
@@ -91,7 +92,7 @@ class Server:
         directory: DataDirectory,
         address: str,
         *,
-        credentials: grpc.ServerCredentials | None = None,
+        certificates: FollowedCertificates | None = None,
         reload_interval_s: float = 0.1,
         board: WorkerBoard | None = None,
         instruments: Instruments | None = None,
@@ -108,6 +109,7 @@ class Server:
         self._reload_interval_s = reload_interval_s
         self._board = board
         self._callers = callers or FollowedCallers()
+        self._certificates = certificates
         self._posted: WorkerNote | None = None
         self._loaded: bool | None = None
         self._health = health.HealthServicer()
@@ -126,14 +128,14 @@ class Server:
             LookupService(self._served, instruments.lookups), self._grpc
         )
         banks_pb2_grpc.add_BankServiceServicer_to_server(
-            BankService(directory, self.registry, self._served, instruments), self._grpc
+            BankService(directory, self.registry, self._served, self._note, instruments), self._grpc
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         _add_reflection(self._grpc, self._callers)
-        if credentials is None:
+        if certificates is None:
             self._grpc.add_insecure_port(address)
         else:
-            self._grpc.add_secure_port(address, credentials)
+            self._grpc.add_secure_port(address, certificates.credentials())
         self._stopping = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="reload", daemon=True)
 
@@ -207,10 +209,16 @@ class Server:
             self._set_health(_LOOKUP, serving=loaded)
             self._set_health("", serving=loaded)
             self._loaded = loaded
-        note = self._served.note()
+        note = self._note()
         if self._board is not None and note != self._posted:
             self._board.post(note)
             self._posted = note
+
+    def _note(self) -> WorkerNote:
+        note = self._served.note()
+        certificates = self._certificates.error if self._certificates else ""
+        errors = (note.reload_error, self._callers.error, certificates)
+        return note._replace(reload_error="; ".join(filter(None, errors)))
 
     def _set_health(self, service: str, *, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING

@@ -8,11 +8,10 @@ import signal
 from multiprocessing.connection import Connection, wait
 from time import sleep
 
-import grpc
-
 from nearhash_index.store import DataDirectory
-from nearhash_service.config import Config, ConfigSources, TLSSection
+from nearhash_service.config import Config, ConfigSources
 from nearhash_service.followed_callers import FollowedCallers
+from nearhash_service.followed_certificates import FollowedCertificates
 from nearhash_service.health_port import HealthPort
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.reporting import Reporter
@@ -51,7 +50,7 @@ def run_worker(
     server = Server(
         DataDirectory(config.server.data),
         config.server.listen,
-        credentials=_credentials(config.tls),
+        certificates=FollowedCertificates(config.tls) if config.tls.certificate else None,
         reload_interval_s=config.server.reload_interval_s,
         board=WorkerBoard(config.server.data),
         callers=FollowedCallers(config.callers, sources),
@@ -75,14 +74,3 @@ def run_worker(
     # At once, so that calls which arrive in this instant find their connection closed, and clients try again. A regular
     # shutdown of gRPC would cancel them.
     os._exit(0)
-
-
-def _credentials(tls: TLSSection) -> grpc.ServerCredentials | None:
-    if tls.certificate is None or tls.key is None:
-        return None
-    authority = tls.client_ca.read_bytes() if tls.client_ca else None
-    return grpc.ssl_server_credentials(
-        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-        root_certificates=authority,
-        require_client_auth=authority is not None,
-    )

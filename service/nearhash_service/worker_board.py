@@ -27,7 +27,7 @@ class WorkerNote(NamedTuple):
     generation, sequence, delta_entry_count : int
         What it serves; 0: nothing yet.
     reload_error : str
-        Why a newer generation is not served; empty if none was refused.
+        Why a newer generation, changed callers or certificates are not served; empty if none were refused.
     """
 
     process_id: int

@@ -31,13 +31,22 @@ class Authority:
         self.certificate = folder / f"{name}.pem"
         self.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Return the files of a certificate for loopback and of its key."""
+    def issue(self, name: str, *, age: timedelta = timedelta(), names: tuple[str, ...] = ()) -> tuple[Path, Path]:
+        """Return the files of a certificate and of its key.
+
+        Parameters
+        ----------
+        age : timedelta
+            How long ago it was made; it is valid for a day.
+        names : tuple of str
+            Its alternative names; without any, those of loopback.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        alternatives: list[x509.GeneralName] = [x509.DNSName(other) for other in names]
+        alternatives = alternatives or [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         certificate = (
-            self._builder(_name(name), key)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            self._builder(_name(name), key, age)
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         files = self._folder / f"{name}.pem", self._folder / f"{name}.key"
@@ -45,8 +54,10 @@ class Authority:
         files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return files
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, age: timedelta = timedelta()
+    ) -> x509.CertificateBuilder:
+        now = datetime.now(UTC) - age
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

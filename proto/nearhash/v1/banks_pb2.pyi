@@ -960,7 +960,7 @@ class WorkerStatus(google.protobuf.message.Message):
     generation: builtins.int
     """The generation that it serves. 0: none yet."""
     reload_error: builtins.str
-    """Why a newer generation is not served, if one was refused."""
+    """Why a newer generation, changed callers or changed certificates are not served, if they were refused."""
     sequence: builtins.int
     """Every change up to this sequence is in its answers."""
     delta_entry_count: builtins.int

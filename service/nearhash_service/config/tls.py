@@ -24,6 +24,10 @@ class TLSSection(Section, frozen=True):
     ] = None
 
     def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise InvalidInput unless the files are there and belong together, as they must whenever they change, too."""
         if self.certificate is None and self.key is None and self.client_ca is None:
             return
         if self.certificate is None or self.key is None:

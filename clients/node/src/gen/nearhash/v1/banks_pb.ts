@@ -1122,7 +1122,7 @@ export type WorkerStatus = Message<"nearhash.v1.WorkerStatus"> & {
   startTime?: Timestamp | undefined;
 
   /**
-   * Why a newer generation is not served, if one was refused.
+   * Why a newer generation, changed callers or changed certificates are not served, if they were refused.
    *
    * @generated from field: string reload_error = 4;
    */
