@@ -8,7 +8,9 @@ import pytest
 import requests
 
 from ..service.certificates import Authority
+from ..service.guarded import guarding, token_of
 from ..service.running import BIN
+from ..service.sample import make_sample, write_sample
 from .conftest import running_shim
 
 TIMEOUT_S = 20
@@ -40,6 +42,18 @@ def test_it_speaks_https_and_lets_in_only_clients_with_a_certificate(server, tmp
         answer = requests.get(url, verify=ca, cert=tuple(map(str, client)), timeout=TIMEOUT_S)
         assert answer.text == "I-AM-ALIVE"
         assert not let_in(url, ca)
+
+
+def test_it_calls_a_server_that_knows_its_callers_with_its_token(tmp_path):
+    write_sample(tmp_path / "data", make_sample(per_type=10))
+    token_file = tmp_path / "token"
+    token_file.write_text(token_of("everything"))
+    with guarding(tmp_path, tmp_path / "data") as (_, target, _):
+        with running_shim(target, "--token-file", token_file) as shim:
+            assert requests.get(f"{shim.url}/status", timeout=TIMEOUT_S).text == "I-AM-ALIVE"
+        with running_shim(target) as shim:
+            answer = requests.get(f"{shim.url}/status", timeout=TIMEOUT_S)
+            assert (answer.status_code, answer.json().keys()) == (502, {"message"})
 
 
 def test_no_hash_is_printed(server):

@@ -24,10 +24,12 @@ export interface LookupOptions extends WaitOptions {
    * radius, that bank's radius applies.
    */
   readonly radius?: number;
-  /** Names of the banks to search. Left out or empty: every enabled bank. */
+  /** Names of the banks to search. Left out or empty: every enabled bank that the caller may look up in. */
   readonly banks?: readonly string[];
   /** At most this many matches per hash, nearest first. Left out or 0: the server's default. */
   readonly maxMatchesPerHash?: number;
+  /** Answer every hash of an entry within the radius, not the nearest alone: for videos, whose hashes are frames. */
+  readonly everyHash?: boolean;
   /** Fail unless the answer includes every change up to this sequence. Left out or 0n: no demand. */
   readonly minSequence?: bigint;
 }
@@ -136,7 +138,7 @@ export class Client {
 }
 
 function templateOf(options: LookupOptions, hashType: HashTypeInfo): Template {
-  const { radius, banks = [], maxMatchesPerHash = 0, minSequence = 0n } = options;
+  const { radius, banks = [], maxMatchesPerHash = 0, everyHash = false, minSequence = 0n } = options;
   if (!Array.isArray(banks) || !banks.every((name) => typeof name === "string")) {
     throw invalid("banks", "found something else than an array of names");
   }
@@ -144,6 +146,7 @@ function templateOf(options: LookupOptions, hashType: HashTypeInfo): Template {
     hashType: hashType.number,
     banks: [...banks],
     maxMatchesPerHash: checkedInt("maxMatchesPerHash", maxMatchesPerHash, 0, 2 ** 32 - 1),
+    everyHash,
     minSequence: checkedUint64("minSequence", minSequence),
     ...(radius !== undefined && { radius: checkedInt("radius", radius, 0, 8 * hashType.widthBytes) }),
   };

@@ -14,6 +14,9 @@ export interface Match {
   readonly labels: readonly string[];
   /** The entry's own hash, most significant byte first; absent unless the caller may read stored hashes. */
   readonly hash?: Uint8Array;
+  /** With `everyHash`: which of the entry's searched hashes of the type it is, from 0, and how many the entry has. */
+  readonly hashIndex?: number;
+  readonly hashCount?: number;
 }
 
 /** A hash that was not searched, because it says too little about its image. That is not "no match". */
@@ -26,7 +29,7 @@ export interface Unsearchable {
 /** A hash whose matches are left out because an allowlist knows it. */
 export interface Allowed {
   readonly query: number;
-  /** The allowlist, and its nearest entry. */
+  /** The allowlist, and its nearest entry; all empty if the caller may not look up in that bank. */
   readonly bank: string;
   readonly entryId: string;
   readonly source: string;
@@ -63,7 +66,7 @@ export function resultOf(response: LookupResponse, first: number): LookupResult 
   return {
     generation: response.generation,
     sequence: response.sequence,
-    matches: response.matches.map(({ query, distance, bank, entryId, source, labels, hash }) => ({
+    matches: response.matches.map(({ query, distance, bank, entryId, source, labels, hash, hashIndex, hashCount }) => ({
       query: first + query,
       distance,
       bank,
@@ -71,6 +74,7 @@ export function resultOf(response: LookupResponse, first: number): LookupResult 
       source,
       labels,
       ...(hash.length > 0 && { hash }),
+      ...(hashCount > 0 && { hashIndex, hashCount }),
     })),
     unsearchable: response.unsearchable.map(({ query, reason }) => ({ query: first + query, reason })),
     truncated: response.truncated.map((query) => first + query),

@@ -13,7 +13,7 @@ import {
   ServerError,
   Unavailable,
 } from "../src/index.js";
-import { Server } from "./server.js";
+import { eventually, Server } from "./server.js";
 
 // One bank of pHash and one of PDQ entries, entry i holding hash i.
 const PHASHES = Array.from({ length: 50 }, () => randomBytes(8));
@@ -71,6 +71,35 @@ test("radius, banks and hash type apply", async () => {
   assert.deepEqual(found(await client.lookup([pdq], { hashType: "pdq256" })), ["0 others/pdq-3 20"]);
   assert.deepEqual(found(await client.lookup([pdq], { hashType: "pdq256", radius: 19 })), []);
   assert.deepEqual(found(await client.lookup([pdq], { hashType: "pdq256", banks: ["photos"] })), []);
+});
+
+test("every hash of a video is answered on demand, with its place", async () => {
+  const frames = [at(PDQS, 0), flipped(at(PDQS, 0), 3), randomBytes(32)];
+  await admin.createBank("videos");
+  const hashes = frames.map((value) => ({ hashType: "pdq256", value }) as const);
+  const { sequence } = await admin.applyChanges("videos", [{ upsert: { entryId: "video", source: "local", hashes } }]);
+  const options = { hashType: "pdq256", banks: ["videos"], minSequence: sequence } as const;
+  const every = await eventually(async () => {
+    try {
+      return await client.lookup(frames.slice(0, 1), { ...options, everyHash: true });
+    } catch (error) {
+      assert.ok(error instanceof FailedPrecondition);
+      return undefined;
+    }
+  });
+  assert.deepEqual(
+    every.matches.map(({ distance, hashCount }) => [distance, hashCount]),
+    [
+      [0, 3],
+      [3, 3],
+    ],
+  );
+  assert.equal(new Set(every.matches.map(({ hashIndex }) => hashIndex)).size, 2);
+  const nearest = await client.lookup(frames.slice(0, 1), options);
+  assert.deepEqual(
+    nearest.matches.map(({ distance, hashCount }) => [distance, hashCount]),
+    [[0, undefined]],
+  );
 });
 
 test("a batch of several calls is one answer, with queries numbered over the whole", async () => {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { AdminClient, Client, NearHashError, tlsFromFiles } from "../src/index.js";
+import { AdminClient, Client, NearHashError, PermissionDenied, tlsFromFiles, Unauthenticated } from "../src/index.js";
 import { certificates, eventually, Server } from "./server.js";
 
 const HASH = "0123456789abcdef";
@@ -79,4 +82,30 @@ test("TLS and mTLS let in whom they should, and nobody else", async (context) =>
   assert.throws(() => new Client(server.target, { tls: { privateKey: Buffer.from("key") } }), {
     message: "tls.certificateChain: found none; the private key and its certificate chain go together",
   });
+});
+
+test("a token tells who calls, and what they may do", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "nearhash-node-"));
+  const callers = (["lookup", "admin"] as const).map((role) => {
+    const digest = createHash("sha256").update(`${role}-token`).digest("hex");
+    return `[[callers]]\nname = "${role}"\nroles = ["${role}"]\ntoken_sha256 = ["${digest}"]\n`;
+  });
+  writeFileSync(join(folder, "nearhash.toml"), callers.join("\n"));
+  const server = await Server.start("--config", join(folder, "nearhash.toml"));
+  context.after(() => server.stop());
+  const admin = new AdminClient(server.target, { token: "admin-token" });
+  await admin.createBank("bank");
+  await admin.publish();
+  const client = new Client(server.target, { token: () => "lookup-token" });
+  await eventually(async () => ((await client.lookup([HASH])).generation === 1n ? true : undefined));
+  const [record] = await admin.listAudit();
+  assert.equal(record?.author?.actor, "admin");
+
+  const wrong = new AdminClient(server.target, { token: "lookup-token" });
+  await assert.rejects(wrong.status(), PermissionDenied);
+  const nobody = new Client(server.target);
+  await assert.rejects(nobody.lookup([HASH]), Unauthenticated);
+  for (const each of [admin, client, wrong, nobody]) {
+    each.close();
+  }
 });
