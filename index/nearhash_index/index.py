@@ -162,6 +162,10 @@ class Index:
         hits = self._scan(queries, radius, threads) if plan is None else self._probe(plan, queries, radius, threads)
         return self._postings.expand(hits)
 
+    def codes_at(self, positions: NDArray[np.int64]) -> Codes:
+        """Return unique codes by their positions, as matches name them: uint64[k, words]."""
+        return brute_force.codes_of(self._planes[:, positions])
+
     def explain(self, radius: int) -> Explanation:
         """Tell how queries of that radius (inclusive) are answered, and what that costs.
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearhash_index import brute_force
-from nearhash_index.codes import Codes
+from nearhash_index.codes import Codes, codes_to_bytes
 from nearhash_index.degenerate import degenerate_rows
 from nearhash_index.hash_types import HashType
 from nearhash_index.matches import Matches
 from nearhash_index.view import Reach, View
 
-__all__ = ["Found", "lookup"]
+__all__ = ["Found", "lookup", "stored_hashes"]
 
 _NONE = np.empty(0, dtype=np.int64)
 
@@ -30,6 +30,8 @@ class Found:
     query, entry, distance : int64[k]
         Row of the query, number of the entry in the view, distance in bits of the entry's nearest hash, or with
         `every_hash` of one of its hashes. Sorted by (query, distance, bank, entry id, source).
+    code : int64[k]
+        Where that hash is among the unique codes of the entry's segment; `stored_hashes` reads it.
     unsearchable : int64[u]
         Rows of queries that were not searched because they are degenerate; ascending.
     truncated : int64[t]
@@ -43,6 +45,7 @@ class Found:
     query: NDArray[np.int64]
     entry: NDArray[np.int64]
     distance: NDArray[np.int64]
+    code: NDArray[np.int64]
     unsearchable: NDArray[np.int64]
     truncated: NDArray[np.int64]
     allowed: list[tuple[int, int]]
@@ -50,15 +53,16 @@ class Found:
 
 
 class _Hits(NamedTuple):
-    """Entries near queries: query, entry number, distance, row of the hash in the generation's or delta's segment."""
+    """Entries near queries: query, entry number, distance, row and code of the hash in the entry's segment."""
 
     query: NDArray[np.int64]
     entry: NDArray[np.int64]
     distance: NDArray[np.int64]
     row: NDArray[np.int64]
+    code: NDArray[np.int64]
 
     def keep(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> _Hits:
-        return _Hits(self.query[chosen], self.entry[chosen], self.distance[chosen], self.row[chosen])
+        return _Hits(*(array[chosen] for array in self))
 
 
 def lookup(
@@ -105,6 +109,7 @@ def lookup(
         searched[found.query],
         found.entry,
         found.distance,
+        found.code,
         unsearchable,
         searched[found.truncated],
         [(int(searched[query]), entry) for query, entry in found.allowed],
@@ -112,16 +117,28 @@ def lookup(
     )
 
 
+def stored_hashes(view: View, hash_type: HashType, found: Found) -> list[bytes]:
+    """Return the stored hash of each match, most significant byte first. For those alone who may read them."""
+    hashes = []
+    for number, code in zip(found.entry.tolist(), found.code.tolist(), strict=True):
+        if number < view.first_added:
+            codes = view.generation.segments[hash_type.name].index.codes_at(np.array([code]))
+        else:
+            codes = brute_force.codes_of(view.delta.segments[hash_type.name].planes[:, [code]])
+        hashes.append(codes_to_bytes(codes, hash_type))
+    return hashes
+
+
 def _found(view: View, hash_type: HashType, parts: Iterator[_Hits], max_matches: int, every_hash: bool) -> Found:
     hits = _merged(view, *(parts if every_hash else map(_once, parts)))
     if not len(hits.query):
         # The commonest answer by far.
-        return Found(_NONE, _NONE, _NONE, unsearchable=_NONE, truncated=_NONE, allowed=[])
+        return Found(_NONE, _NONE, _NONE, _NONE, unsearchable=_NONE, truncated=_NONE, allowed=[])
     hits, allowed = _without_allowed(view, hits)
     kept, cut = _nearest(hits.query, max_matches)
     hits = hits.keep(kept)
     places = _places(view, hash_type, hits) if every_hash else None
-    return Found(hits.query, hits.entry, hits.distance, _NONE, cut, allowed, places)
+    return Found(hits.query, hits.entry, hits.distance, hits.code, _NONE, cut, allowed, places)
 
 
 def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> Iterator[_Hits]:
@@ -133,7 +150,7 @@ def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> It
             entry = segment.entry[matches.row].astype(np.int64)
             near = matches.distance <= reach.radii[view.generation_banks[view.generation.entries.bank[entry]]]
             alive = near & ~np.isin(entry, view.delta.tombstones)
-            yield _Hits(matches.query[alive], entry[alive], matches.distance[alive], matches.row[alive])
+            yield _Hits(matches.query, entry, matches.distance, matches.row, matches.code).keep(alive)
     added = view.delta.segments.get(hash_type.name)
     if added is not None and reach.widest >= 0:
         hits = brute_force.scan(added.planes, queries, reach.widest)
@@ -142,7 +159,7 @@ def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> It
             position = added.entry[matches.row]
             near = matches.distance <= reach.radii[view.added_banks[position]]
             number = position + view.first_added
-            yield _Hits(matches.query[near], number[near], matches.distance[near], matches.row[near])
+            yield _Hits(matches.query, number, matches.distance, matches.row, matches.code).keep(near)
 
 
 def _once(hits: _Hits) -> _Hits:
@@ -156,7 +173,7 @@ def _merged(view: View, *parts: _Hits) -> _Hits:
     """Return hits in the order of answers; each part is in that order already."""
     filled = [part for part in parts if len(part.query)]
     if len(filled) <= 1:
-        return filled[0] if filled else _Hits(_NONE, _NONE, _NONE, _NONE)
+        return filled[0] if filled else _Hits(_NONE, _NONE, _NONE, _NONE, _NONE)
     hits = _Hits(*np.concatenate(filled, axis=1))
     located = [view.entry(number) for number in hits.entry.tolist()]
     order = sorted(range(len(located)), key=lambda i: (hits.query[i], hits.distance[i], located[i]))

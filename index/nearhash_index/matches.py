@@ -23,17 +23,27 @@ class Matches:
         Row of the code in the codes that the index was built from.
     distance : int64[k]
         Hamming distance in bits.
+    code : int64[k]
+        Position of the code among the unique codes.
     """
 
     query: NDArray[np.int64]
     row: NDArray[np.int64]
     distance: NDArray[np.int64]
+    code: NDArray[np.int64]
 
     @classmethod
-    def sorted(cls, query: NDArray[np.int64], row: NDArray[np.int64], distance: NDArray[np.int64]) -> Matches:
-        """Order by (query, distance, row), in O(k log k)."""
+    def sorted(
+        cls,
+        query: NDArray[np.int64],
+        row: NDArray[np.int64],
+        distance: NDArray[np.int64],
+        code: NDArray[np.int64] | None = None,
+    ) -> Matches:
+        """Order by (query, distance, row), in O(k log k). Without `code`, no code occurs twice: code u is row u."""
         order = np.lexsort((row, distance, query))
-        return cls(query[order], row[order], distance[order])
+        row = row[order]
+        return cls(query[order], row, distance[order], row if code is None else code[order])
 
     def __len__(self) -> int:
         return len(self.query)

@@ -32,7 +32,7 @@ class Postings(NamedTuple):
         """Turn hits of unique codes into matches of rows, in O(rows log rows)."""
         query, code, distance = hits
         if not hits:
-            return Matches(query, code, distance)
+            return Matches(query, code, distance, code)
         if not len(self.starts):
             return Matches.sorted(query, code, distance)
         first = self.starts[code].astype(np.int64)
@@ -40,7 +40,7 @@ class Postings(NamedTuple):
         of = np.repeat(np.arange(len(code)), count)
         # Counts upward from each code's first posting.
         slot = np.arange(len(of)) - np.repeat(np.cumsum(count) - count - first, count)
-        return Matches.sorted(query[of], self.rows[slot].astype(np.int64), distance[of])
+        return Matches.sorted(query[of], self.rows[slot].astype(np.int64), distance[of], code[of])
 
     def restore(self, unique: Codes) -> Codes:
         """Return the codes that `collapse` was given, in their order."""

@@ -17,8 +17,8 @@ from nearhash_service.errors import Forbidden, Unauthenticated
 
 __all__ = ["ANYBODY", "KnownCallers", "check_banks", "current_caller", "set_current_caller"]
 
-ANYBODY = Caller(name="anybody", roles=("lookup", "admin"), read_hashes=True)
-"""Who calls where no callers are configured."""
+ANYBODY = Caller(name="anybody", roles=("lookup", "admin"))
+"""Who calls where no callers are configured. Stored hashes are for those who are named alone."""
 
 _BEARER = "bearer "
 _current: ContextVar[Caller] = ContextVar("caller")

@@ -9,7 +9,7 @@ from nearhash_index.codes import Codes, codes_from_bytes
 from nearhash_index.degenerate import degenerate_reason
 from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
-from nearhash_index.lookup import Found, lookup
+from nearhash_index.lookup import Found, lookup, stored_hashes
 from nearhash_index.view import View
 from nearhash_service.callers import check_banks, current_caller
 from nearhash_service.config import Caller
@@ -91,6 +91,9 @@ def _response(view: View, hash_type: HashType, found: Found, caller: Caller) -> 
         )
     for match, (hash_index, hash_count) in zip(matches, found.places or (), strict=False):
         match.hash_index, match.hash_count = hash_index, hash_count
+    if caller.read_hashes:
+        for match, value in zip(matches, stored_hashes(view, hash_type, found), strict=True):
+            match.hash = value
     allowed = []
     for query, number in found.allowed:
         bank, entry_id, source, _ = view.entry(number)

@@ -9,7 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_service.rights import ROLES
 
-from .calls import apply, audit, create, hash_message, upsert
+from .calls import RNG, apply, audit, create, hash_message, upsert
 from .guarded import CALLERS, METHODS, call_raw, calling, guarding, token_of
 from .running import connected, eventually
 from .sample import EMPTY, NARROW, WIDE
@@ -133,6 +133,36 @@ def test_an_allowlist_suppresses_for_everybody_and_is_named_to_those_who_may_que
         assert (told.query, told.bank, told.entry_id, told.source) == (0, "", "", "")
         (told,) = reader.lookup(hash_type=1, hashes=value).allowed
         assert (told.bank, told.entry_id) == ("known-good", "fine")
+
+
+@pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=HASH_TYPES)
+def test_stored_hashes_are_told_to_those_alone_who_may_read_them(changing, sample, hash_type):
+    _, address, _ = changing
+    wide = [value for bank in (NARROW, WIDE) for value in sample.hashes(hash_type, bank)]
+    queries = b"".join(wide[::7])
+    added = RNG.bytes(hash_type.size_bytes)
+    with (
+        calling(address, "operator") as operator,
+        calling(address, "trusted") as trusted,
+        calling(address, "reader") as reader,
+    ):
+        apply(operator, NARROW, upsert("in the delta", hash_message(hash_type.number, added)))
+        ask = {"hash_type": hash_type.number, "hashes": queries + added}
+        eventually(lambda: "in the delta" in {match.entry_id for match in trusted.lookup(**ask).matches})
+        told = trusted.lookup(**ask).matches
+        assert len(told) > len(wide[::7])
+        size = hash_type.size_bytes
+        stored = {
+            (bank, entry.key.entry_id, entry.key.source): [item.value for item in entry.hashes]
+            for bank, entries in sample.entries.items()
+            for entry in entries
+        }
+        stored[NARROW, "in the delta", "local"] = [added]
+        for match in told:
+            assert match.hash in stored[match.bank, match.entry_id, match.source]
+            query = ask["hashes"][match.query * size :][:size]
+            assert (int.from_bytes(query) ^ int.from_bytes(match.hash)).bit_count() == match.distance
+        assert not any(match.hash for match in reader.lookup(**ask).matches)
 
 
 def test_callers_are_followed_as_the_file_changes(changing, caplog):
