@@ -17,6 +17,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"nearhash-hma: {missing.name} is not installed; the command needs: pip install 'nearhash[hma]'")
 from nearhash_client import TLS, AsyncClient, NearHashError
+from nearhash_client.hashing import HashingPool
 from nearhash_client.targets import is_on_this_machine
 
 _MAX_CONNECTIONS = 256
@@ -40,7 +41,9 @@ def serve(
     allow_plaintext: Annotated[
         bool, typer.Option("--allow-plaintext", help="Serve other machines without TLS: for networks that encrypt.")
     ] = False,
-    timeout_s: Annotated[float, typer.Option(min=0.001, help="For a lookup.")] = Bounds.timeout_s,
+    timeout_s: Annotated[
+        float, typer.Option(min=0.001, help="For a lookup, an upload, and its hashing, each.")
+    ] = Bounds.timeout_s,
     max_file_bytes: Annotated[int, typer.Option(min=1, help="Of an upload.")] = Bounds.max_file_bytes,
     max_pixels: Annotated[int, typer.Option(min=1, help="Of an uploaded image.")] = Bounds.max_pixels,
 ) -> None:
@@ -62,7 +65,7 @@ def serve(
     async def run() -> None:
         async with AsyncClient(target or "127.0.0.1:50051", tls=tls, token=token_file) as client:
             config = uvicorn.Config(
-                make_app(client, bounds),
+                make_app(client, pool, bounds),
                 # Its lines would hold the hashes that are looked up.
                 access_log=False,
                 log_level="warning",
@@ -78,7 +81,8 @@ def serve(
                 typer.echo(f"serving HMA's lookups at {_address(listener)}")
                 await uvicorn.Server(config).serve(sockets=[listener])
 
-    asyncio.run(run())
+    with HashingPool(timeout_s=bounds.timeout_s) as pool:
+        asyncio.run(run())
 
 
 def _listening(listen: str) -> socket.socket:

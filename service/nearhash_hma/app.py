@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -15,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from nearhash_client import AsyncClient, DeadlineExceeded, LookupResult, Match, NearHashError, Unavailable
-from nearhash_client.hashing import Limits, compute
+from nearhash_client.hashing import HashingPool, Limits
 
 from .errors import Refused, answer_http_error, answer_lookup_error
 from .signals import content_signals, hash_type_of
@@ -34,7 +33,7 @@ class Bounds:
     Attributes
     ----------
     timeout_s
-        For a lookup, and as much again for an upload to arrive.
+        For a lookup, for an upload to arrive, and for it to be hashed, each.
     max_file_bytes, max_pixels
         Of an uploaded file, inclusive.
     """
@@ -44,8 +43,8 @@ class Bounds:
     max_pixels: int = 32 * 1024 * 1024
 
 
-def make_app(client: AsyncClient, bounds: Bounds) -> Starlette:
-    """Return the application; it looks up with `client`, and does not close it."""
+def make_app(client: AsyncClient, pool: HashingPool, bounds: Bounds) -> Starlette:
+    """Return the application; it looks up with `client` and hashes in `pool`, and closes neither."""
     app = Starlette(
         routes=[
             Route("/m/raw_lookup", raw_lookup),
@@ -58,17 +57,18 @@ def make_app(client: AsyncClient, bounds: Bounds) -> Starlette:
         middleware=[Middleware(BoundedBodies, max_file_bytes=bounds.max_file_bytes)],
         exception_handlers={HTTPException: answer_http_error, NearHashError: answer_lookup_error},
     )
-    app.state.matcher = Matcher(client, bounds)
+    app.state.matcher = Matcher(client, pool, bounds)
     return app
 
 
 class Matcher:
-    """Looks up signals, and hashes files: as many at once as there are processors."""
+    """Looks up signals, and hashes files: as many at once as the pool has processes."""
 
-    def __init__(self, client: AsyncClient, bounds: Bounds) -> None:
+    def __init__(self, client: AsyncClient, pool: HashingPool, bounds: Bounds) -> None:
         self._client = client
+        self._pool = pool
+        self._hashing = CapacityLimiter(pool.processes)
         self.bounds = bounds
-        self._hashing = CapacityLimiter(os.cpu_count() or 1)
 
     async def lookup(self, signal: str, signal_type: str, banks: tuple[str, ...] = ()) -> LookupResult:
         """Look up a signal in hexadecimal digits, in one call with those that other requests look up meanwhile."""
@@ -82,7 +82,9 @@ class Matcher:
             limits = Limits(max_pixels=self.bounds.max_pixels, max_bytes=self.bounds.max_file_bytes)
             hash_types = [hash_type_of(name) for name in wanted]
             hashes = await to_thread.run_sync(
-                lambda: compute(upload.file, hash_types, limits=limits), limiter=self._hashing
+                # In a process of its own: a decoder may run for minutes on what strangers send, or crash.
+                lambda: self._pool.compute(upload.file.read(), hash_types, limits=limits),
+                limiter=self._hashing,
             )
         return {name: computed.hex for name, computed in zip(wanted, hashes, strict=True)}
 

@@ -19,13 +19,14 @@ from nearhash_client import (
     Unauthenticated,
     Unavailable,
 )
-from nearhash_client.hashing import ImageError, ImageTooLarge
+from nearhash_client.hashing import ImageError, ImageTooLarge, ImageTooSlow
 
 __all__ = ["Refused", "answer_http_error", "answer_lookup_error"]
 
 # The first that fits decides: an image's errors are errors of this project, too.
 _STATUSES: tuple[tuple[type[NearHashError], int], ...] = (
     (ImageTooLarge, 413),
+    (ImageTooSlow, 413),
     (ImageError, 400),
     (InvalidRequest, 400),
     (NotFound, 404),

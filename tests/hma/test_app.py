@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from PIL import Image
 
 from .conftest import MAX_FILE_BYTES, VIDEO, jpeg, pdq_of, running_shim
 
@@ -144,6 +146,16 @@ def test_an_image_with_too_many_pixels_is_refused(shim, images):
     answer = post(shim, {"photo": jpeg(images["coffee"].resize((1000, 1000)))})
     assert answer.status_code == 413
     assert "at most max_pixels = 400000" in answer.json()["message"]
+
+
+def test_an_image_that_takes_too_long_to_hash_is_refused_and_the_next_one_hashed(server, images):
+    blank = io.BytesIO()
+    Image.new("L", (8000, 8000)).save(blank, "PNG")
+    with running_shim(server.address, "--timeout-s", "0.7", "--max-pixels", str(10**8)) as shim:
+        answer = post(shim, {"photo": blank.getvalue()}, types="whash64")
+        assert (answer.status_code, answer.json().keys()) == (413, {"message"})
+        assert "not hashed within" in answer.json()["message"]
+        assert post(shim, {"photo": jpeg(images["coffee"])}).json() == {"pdq": ["numbered"]}
 
 
 def test_raw_bytes_that_are_no_request_do_not_end_it(shim):
