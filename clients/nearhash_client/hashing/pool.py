@@ -8,8 +8,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -37,8 +39,9 @@ class HashingPool:
     def __init__(self, processes: int | None = None, *, timeout_s: float = 60.0) -> None:
         self.processes = processes or len(os.sched_getaffinity(0))
         self.timeout_s = timeout_s
-        # Spawned: the caller may have threads, gRPC's among them, which do not survive a fork.
-        self._pool = ProcessPool(self.processes, initializer=_load, context=get_context("spawn"))
+        self._pool = self._new_pool()
+        self._replacing = Lock()
+        self._closed = False
 
     def compute(
         self,
@@ -72,7 +75,7 @@ class HashingPool:
         """
         waiting: deque[tuple[T, Future[Any]]] = deque()
         for item in items:
-            waiting.append((item, self._pool.schedule(function, args=(item,), timeout=self.timeout_s)))
+            waiting.append((item, self._scheduled(function, item)))
             if len(waiting) >= 4 * self.processes:
                 yield _outcome(*waiting.popleft(), self.timeout_s)
         while waiting:
@@ -80,6 +83,7 @@ class HashingPool:
 
     def close(self) -> None:
         """End the processes, whatever they do."""
+        self._closed = True
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
@@ -91,6 +95,24 @@ class HashingPool:
     ) -> None:
         self.close()
 
+    def _new_pool(self) -> ProcessPool:
+        # Spawned: the caller may have threads, gRPC's among them, which do not survive a fork.
+        return ProcessPool(self.processes, initializer=_load, context=get_context("spawn"))
+
+    def _scheduled(self, function: Callable[[T], R], item: T) -> Future[Any]:
+        pool = self._pool
+        try:
+            return pool.schedule(function, args=(item,), timeout=self.timeout_s)
+        except RuntimeError:
+            if self._closed:
+                raise
+        # A process that dies while it waits for work, by the system's hand when memory is short, breaks the whole pool.
+        with self._replacing:
+            if self._pool is pool:
+                pool.stop()  # type: ignore[no-untyped-call]
+                self._pool = self._new_pool()
+        return self._scheduled(function, item)
+
 
 def _outcome(item: object, future: Future[Any], timeout_s: float) -> Any:
     name = "<bytes>" if isinstance(item, bytes) else str(item)
@@ -98,7 +120,7 @@ def _outcome(item: object, future: Future[Any], timeout_s: float) -> Any:
         return future.result()
     except TimeoutError:
         return ImageTooSlow(f"{name}: not hashed within timeout_s = {timeout_s}; its process was ended")
-    except ProcessExpired as error:
+    except (ProcessExpired, BrokenProcessPool) as error:
         return ImageError(f"{name}: the process that hashed it died ({error})")
     except Exception as error:  # noqa: BLE001 - it is returned
         return error

@@ -104,9 +104,10 @@ test("a stream waits for an overloaded server, as long as it has time", async ()
   metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, told)));
   failure = { code: status.RESOURCE_EXHAUSTED, details: "busy", metadata };
   seen.length = 0;
-  const answers = client.lookupMany(["0123456789abcdef"], { timeoutMs: 300 });
-  await assert.rejects(answers.next(), { name: "Overloaded" });
-  assert.ok(seen.length >= 3 && seen.length <= 16, `${seen.length} calls`);
+  const answers = client.lookupMany(["0123456789abcdef"], { timeoutMs: 1000 });
+  // Which of the two depends on where the time ends: between two calls, or in one.
+  await assert.rejects(answers.next(), { name: /^(Overloaded|DeadlineExceeded)$/ });
+  assert.ok(seen.length >= 3 && seen.length <= 50, `${seen.length} calls`);
 
   const abort = new AbortController();
   setTimeout(() => abort.abort(), 50);

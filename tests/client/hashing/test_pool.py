@@ -1,4 +1,5 @@
 import os
+import signal
 import time
 from functools import partial
 
@@ -74,3 +75,18 @@ def test_a_closed_pool_leaves_no_process():
         os.kill(process_id, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(process_id, 0)
+
+
+# The pool's own thread ends with an error, which is what breaks it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_pool_whose_waiting_processes_are_killed_hashes_again():
+    with HashingPool(1) as pool:
+        (process_id,) = pool.map(eval, [WORK])
+        os.kill(process_id, signal.SIGKILL)
+        # Work that was given to the broken pool fails; what comes later does not.
+        answers = [next(pool.map(eval, [WORK])) for _ in range(4)]
+        assert [type(answer) for answer in answers[1:]] == [int] * 3
+        assert type(answers[0]) in {int, ImageError}
+        assert process_id not in answers
+    with pytest.raises(RuntimeError):
+        pool.compute(PATHS[0])
