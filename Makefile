@@ -14,7 +14,7 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "NearHash needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[server,images,video,hma]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[server,images,video,hma,tracing]'
 	@touch $@
 
 # What the Node client is built and checked with.

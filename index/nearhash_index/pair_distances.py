@@ -25,6 +25,8 @@ _FIRST_BATCH, _LAST_BATCH = 64, 4096
 _MANY_HITS = 1 << 16
 """In one batch: the next one has no more queries. Copies by the thousand shall not fill the memory."""
 _MOST_HITS = 1 << 22
+_DISTANCE_BITS = 16
+"""Room for a distance in a number that tells a query and a distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,10 @@ def searched_pairs(
         of = rows[done : done + batch]
         matches = index.search(codes[of], radius)
         different = entry[of[matches.query]] != entry[matches.row]
-        found.append(np.stack([matches.query[different] + done, matches.distance[different]]))
+        found.append((matches.query[different] + done) << _DISTANCE_BITS | matches.distance[different])
         done += len(of)
         hits += len(matches)
         batch = min(2 * batch, _LAST_BATCH) if len(matches) < _MANY_HITS else batch
-    (query, distance), count = np.unique(np.concatenate(found, axis=1), axis=1, return_counts=True)
+    pair, count = np.unique(np.concatenate(found), return_counts=True)
+    query, distance = pair >> _DISTANCE_BITS, pair & ((1 << _DISTANCE_BITS) - 1)
     return PairDistances(query, distance, count, done, float(done) * len(codes))

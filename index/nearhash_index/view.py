@@ -83,9 +83,11 @@ class View:
     def _enabled_allowlists(self) -> frozenset[str]:
         return frozenset(bank.name for bank in self.banks if bank.enabled and bank.allowlist)
 
-    def searched_banks(self, named: Collection[str]) -> frozenset[str]:
-        """Return the names of the banks that a lookup searches which names these enabled ones, or none."""
-        return self._enabled_allowlists.union(named) if named else self._enabled_banks
+    def searched_banks(self, named: Collection[str], within: Collection[str] = ()) -> frozenset[str]:
+        """Return the names of the banks that a lookup searches; see `reach`, which has accepted these."""
+        if named:
+            return self._enabled_allowlists.union(named)
+        return self._enabled_allowlists | self._enabled_banks.intersection(within) if within else self._enabled_banks
 
     @cached_property
     def generation_banks(self) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from nearhash_index.lookup import Found, lookup, stored_hashes
 from nearhash_index.view import View
 from nearhash_service.callers import check_banks, current_caller
 from nearhash_service.config import Caller
+from nearhash_service.current_call import note_lookup
 from nearhash_service.messages import hash_type_of
 from nearhash_service.metrics.lookups import LookupCounts
 from nearhash_service.served_view import ServedView
@@ -61,7 +62,8 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             every_hash=request.every_hash,
         )
         response = _response(view, hash_type, found, caller)
-        self._counts.count(hash_type, view.searched_banks(request.banks), len(queries), response)
+        self._counts.count(hash_type, view.searched_banks(request.banks, caller.banks), len(queries), response)
+        note_lookup(hash_type.name, len(queries), response.generation, len(response.matches))
         return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -25,12 +26,13 @@ from nearhash_service.followed_certificates import FollowedCertificates
 from nearhash_service.gate import Gate
 from nearhash_service.lanes import Lanes
 from nearhash_service.lookup_service import LookupService
-from nearhash_service.metrics.calls import MeasuringInterceptor
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.served import ServedMetrics
+from nearhash_service.observing import ObservingInterceptor
 from nearhash_service.reception import Reception
 from nearhash_service.served_view import ServedView
 from nearhash_service.status import ErrorInterceptor
+from nearhash_service.tracing import Tracing
 from nearhash_service.worker_board import WorkerBoard, WorkerNote
 
 __all__ = ["Server"]
@@ -81,6 +83,9 @@ class Server:
         Who may do what; without it, everybody may do everything.
     admission : AdmissionSection, optional
     max_connections : int
+    slow_call_s : float
+        Lookups that take longer are logged.
+    tracing : Tracing, optional
 
     Attributes
     ----------
@@ -99,6 +104,8 @@ class Server:
         callers: FollowedCallers | None = None,
         admission: AdmissionSection | None = None,
         max_connections: int = _MAX_CONNECTIONS,
+        slow_call_s: float = math.inf,
+        tracing: Tracing | None = None,
     ) -> None:
         instruments = instruments or Instruments()
         self._lanes = Lanes(admission or AdmissionSection())
@@ -115,7 +122,7 @@ class Server:
         self._health = health.HealthServicer()
         interceptors: list[grpc.ServerInterceptor] = [
             self._reception,
-            MeasuringInterceptor(instruments.calls),
+            ObservingInterceptor(instruments.calls, slow_call_s=slow_call_s, tracing=tracing),
             ErrorInterceptor(),
             Gate(lambda: self._callers.known),
         ]

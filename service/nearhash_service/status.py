@@ -33,6 +33,7 @@ _CODES: dict[type[errors.NearHashIndexError], int] = {
     errors.WrongVersion: code_pb2.DATA_LOSS,
     errors.CorruptData: code_pb2.DATA_LOSS,
 }
+_SERVERS_FAULT = {code_pb2.INTERNAL, code_pb2.DATA_LOSS}
 _MAX_MESSAGE_BYTES = 1000
 """gRPC sends a message up to three times, partly in three bytes for one, and clients accept 8 KB of it in all."""
 
@@ -58,6 +59,8 @@ def _answering_errors(method: Callable[[Any, grpc.ServicerContext], Any]) -> Cal
             return method(request, context)
         except errors.NearHashIndexError as error:
             status = _status_of(error)
+            level = logging.ERROR if status.code in _SERVERS_FAULT else logging.DEBUG
+            _log.log(level, "A call was answered %s: %s", code_pb2.Code.Name(status.code), status.message)
         except Exception:  # noqa: BLE001 - logged; the caller learns no more than that it was not their fault
             _log.exception("A call failed for a reason that nobody foresaw")
             status = status_pb2.Status(code=code_pb2.INTERNAL, message="internal error; the server's log tells more")

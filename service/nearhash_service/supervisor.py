@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import wait
+from operator import attrgetter
 from socket import socket
 
 from nearhash_index.errors import InvalidInput
@@ -25,8 +26,8 @@ from nearhash_service.workers import Start, Worker, Workers
 
 __all__ = ["serve"]
 
-_FIXED = ("data", "listen", "workers", "port_per_worker")
-"""What a running server keeps, of the section [server]."""
+_FIXED = ("server.data", "server.listen", "server.workers", "server.port_per_worker", "metrics.listen")
+"""What a running server keeps."""
 
 _log = logging.getLogger(__name__)
 
@@ -128,8 +129,9 @@ def _reloaded(sources: ConfigSources, config: Config) -> Config | None:
     try:
         reloaded = sources.load().config
         for key in _FIXED:
-            if getattr(reloaded.server, key) != getattr(config.server, key):
-                raise InvalidInput(f"server.{key}", "it has changed, which takes a restart")
+            of = attrgetter(key)
+            if of(reloaded) != of(config):
+                raise InvalidInput(key, "it has changed, which takes a restart")
     except InvalidInput as error:
         _log.error("the configuration stays what it was: %s", error)
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from multiprocessing.connection import Connection, wait
@@ -13,10 +12,12 @@ from nearhash_service.config import Config, ConfigSources
 from nearhash_service.followed_callers import FollowedCallers
 from nearhash_service.followed_certificates import FollowedCertificates
 from nearhash_service.health_port import HealthPort
+from nearhash_service.logs import set_up_logging
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.reporting import Reporter
 from nearhash_service.received_signals import receive_signals
 from nearhash_service.server import Server
+from nearhash_service.tracing import Tracing
 from nearhash_service.worker_board import WorkerBoard
 
 __all__ = ["run_worker"]
@@ -42,11 +43,12 @@ def run_worker(
     metrics : Connection, optional
         Where the supervisor asks for metrics.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
+    set_up_logging("worker", config.log)
     # An interrupt from the terminal reaches every process; the supervisor alone acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminated = receive_signals(signal.SIGTERM)
     instruments = Instruments()
+    tracing = Tracing.to(config.tracing)
     server = Server(
         DataDirectory(config.server.data),
         config.server.listen,
@@ -57,6 +59,8 @@ def run_worker(
         admission=config.admission,
         max_connections=config.server.max_connections,
         instruments=instruments,
+        slow_call_s=config.log.slow_call_s,
+        tracing=tracing,
     )
     reporter = Reporter(metrics, instruments) if metrics else None
     server.start()
@@ -70,6 +74,8 @@ def run_worker(
         health_port.close()
     if reporter:
         reporter.finish()
+    if tracing:
+        tracing.close()
     sleep(_LEAVE_S)
     # At once, so that calls which arrive in this instant find their connection closed, and clients try again. A regular
     # shutdown of gRPC would cancel them.

@@ -63,6 +63,7 @@ def test_the_base_install_is_light_and_the_command_is_there(wheel):
         "Provides-Extra: hma",
         "Provides-Extra: images",
         "Provides-Extra: server",
+        "Provides-Extra: tracing",
         "Provides-Extra: video",
     }
     (entry_points,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))

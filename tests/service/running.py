@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -143,8 +143,10 @@ def descendants(process_id: int) -> set[int]:
     """Return the ids of a process's children, and theirs."""
     found: set[int] = set()
     for task in Path(f"/proc/{process_id}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found |= {child} | descendants(child)
+        # A thread, or a process, may end meanwhile.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for child in map(int, task.read_text().split()):
+                found |= {child} | descendants(child)
     return found
 
 

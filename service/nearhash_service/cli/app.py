@@ -23,6 +23,7 @@ from nearhash_service.cli import (
     serving,
     status,
     tokens,
+    top,
 )
 from nearhash_service.cli.printing import print_error
 
@@ -55,6 +56,7 @@ app.command("hash")(hashing.hash_files)
 app.command()(conformance.conformance)
 app.command()(status.status)
 app.command()(status.watch)
+app.command()(top.top)
 app.command()(auditing.audit)
 for command in (entries.withdraw, entries.remove, entries.disable, entries.enable, entries.reinstate):
     app.command(rich_help_panel="Single entries")(command)

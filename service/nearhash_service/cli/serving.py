@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from nearhash_service.cli.printing import output
 from nearhash_service.cli.shared_options import with_options_of
 from nearhash_service.config import Config, ConfigSources, Given
 from nearhash_service.config.example import effective, example
+from nearhash_service.logs import set_up_logging
 from nearhash_service.supervisor import serve as run_workers
 
 __all__ = ["serve", "show_config"]
@@ -71,7 +71,7 @@ def serve(sources: ConfigSources) -> None:
 
     Example: nearhash serve --data data --listen 127.0.0.1:50051 --workers 2
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s supervisor %(process)d %(levelname)s %(message)s")
+    set_up_logging("supervisor", sources.load().config.log)
     run_workers(sources, _announce)
     output.print("stopped")
 

@@ -12,11 +12,13 @@ across sections, of `Config`; they raise InvalidInput naming the key, and the pl
 from nearhash_service.config.admission import AdmissionSection
 from nearhash_service.config.callers import Caller
 from nearhash_service.config.config import Config
+from nearhash_service.config.log import LogSection
 from nearhash_service.config.metrics import MetricsSection
 from nearhash_service.config.publish import PublishSection
 from nearhash_service.config.server import ServerSection, parse_address
 from nearhash_service.config.sources import ConfigSources, Given, Loaded
 from nearhash_service.config.tls import TLSSection
+from nearhash_service.config.tracing import TracingSection
 
 __all__ = [
     "AdmissionSection",
@@ -25,9 +27,11 @@ __all__ = [
     "ConfigSources",
     "Given",
     "Loaded",
+    "LogSection",
     "MetricsSection",
     "PublishSection",
     "ServerSection",
     "TLSSection",
+    "TracingSection",
     "parse_address",
 ]

@@ -7,11 +7,13 @@ import msgspec
 from nearhash_index.errors import InvalidInput
 from nearhash_service.config.admission import AdmissionSection
 from nearhash_service.config.callers import Caller, check_callers
+from nearhash_service.config.log import LogSection
 from nearhash_service.config.metrics import MetricsSection
 from nearhash_service.config.publish import PublishSection
 from nearhash_service.config.section import Section
 from nearhash_service.config.server import ServerSection
 from nearhash_service.config.tls import TLSSection
+from nearhash_service.config.tracing import TracingSection
 
 __all__ = ["Config"]
 
@@ -30,6 +32,8 @@ class Config(Section, frozen=True):
     publish: PublishSection = PublishSection()
     admission: AdmissionSection = AdmissionSection()
     metrics: MetricsSection = MetricsSection()
+    log: LogSection = LogSection()
+    tracing: TracingSection = TracingSection()
 
     callers: tuple[Caller, ...] = ()
 

@@ -83,9 +83,7 @@ class LookupCounts(Collector):
             matched, allowed = Tally(self._matched), Tally(self._allowed)
             unsearchable, truncated = Tally(self._unsearchable), Tally(self._truncated)
         yield _counter("nearhash_bank_lookups", "Hashes looked up in a bank.", _LABELS, lookups.items())
-        yield _counter(
-            "nearhash_bank_matched_lookups", "... that had at least one match there.", _LABELS, matched.items()
-        )
+        yield _counter("nearhash_bank_matched_lookups", "Hashes with a match in a bank.", _LABELS, matched.items())
         yield _distance_histogram(distances)
         yield _counter(
             "nearhash_bank_allowed",
@@ -127,7 +125,7 @@ def _counter(name: str, documentation: str, labels: list[str], counts: Iterable[
 
 def _distance_histogram(distances: dict[tuple[str, str], Tally[int]]) -> Metric:
     family = HistogramMetricFamily(
-        "nearhash_bank_match_distance", "Matched entries by distance in bits; its count is that of all.", labels=_LABELS
+        "nearhash_bank_match_distance", "Matched entries by distance in bits; the count is that of all.", labels=_LABELS
     )
     for (bank, name), counts in distances.items():
         bounds = distance_bounds(HASH_TYPES[name])

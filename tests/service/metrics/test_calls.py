@@ -7,7 +7,8 @@ import pytest
 
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 from nearhash_index import errors
-from nearhash_service.metrics.calls import CallCounts, MeasuringInterceptor
+from nearhash_service.metrics.calls import CallCounts
+from nearhash_service.observing import ObservingInterceptor
 from nearhash_service.status import ErrorInterceptor
 
 from ..running import Stubs, connected
@@ -30,7 +31,7 @@ class Acting(lookup_pb2_grpc.LookupServiceServicer):
 @pytest.fixture
 def counted() -> Iterator[tuple[Acting, Stubs, CallCounts]]:
     servicer, counts = Acting(), CallCounts()
-    server = grpc.server(ThreadPoolExecutor(2), interceptors=[MeasuringInterceptor(counts), ErrorInterceptor()])
+    server = grpc.server(ThreadPoolExecutor(2), interceptors=[ObservingInterceptor(counts), ErrorInterceptor()])
     lookup_pb2_grpc.add_LookupServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

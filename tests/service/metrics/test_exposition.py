@@ -63,6 +63,15 @@ def test_all_workers_are_counted_and_counters_never_go_back(running):
     scraped = scrape()
     assert scraped.total("nearhash_queries_total", hash_type="pdq256") == 25
     assert scraped.total("grpc_server_started_total", **lookup) == 50
+
+    with subprocess.Popen(command("top", url, "--times", 1), stdout=subprocess.PIPE, text=True) as top:
+        while top.poll() is None:
+            lookups_over_new_connections(1)
+        shown = top.communicate()[0]
+    assert re.search(rf"^ {url.split('/')[2]} +0 +\S+ ", shown, re.MULTILINE)
+    total = re.search(r" all +(\S+) +(\S+) +(\S+) +(\S+) +(\S+)", shown)
+    assert min(map(float, total.groups())) > 0
+    assert re.search(rf"^ {WIDE} +pdq256 +\S+ +0.0 +0 +0.0", shown, re.MULTILINE)
     assert running.stop() == 0
 
 
