@@ -60,6 +60,8 @@ def _match(query: int, match: lookup_pb2.Match) -> Match:
         source=match.source,
         labels=tuple(match.labels),
         hash=match.hash or None,
+        hash_index=match.hash_index,
+        hash_count=match.hash_count,
     )
 
 

@@ -34,6 +34,9 @@ class LookupOptions(TypedDict, total=False):
         At most this many matches per hash, nearest first. Left out or 0: the server's default.
     min_sequence
         Fail unless the answer includes every change up to this sequence. Left out or 0: no demand.
+    every_hash
+        Answer every hash of an entry within the radius, with its place in the entry, rather than the nearest one alone.
+        For entries that are videos: each hash is a frame. Left out: False.
     """
 
     hash_type: str
@@ -41,6 +44,7 @@ class LookupOptions(TypedDict, total=False):
     banks: Sequence[str]
     max_matches_per_hash: int
     min_sequence: int
+    every_hash: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Terms:
         banks: Sequence[str] = (),
         max_matches_per_hash: int = 0,
         min_sequence: int = 0,
+        every_hash: bool = False,
     ) -> None:
         self._type = find_hash_type(hash_type)
         template = lookup_pb2.LookupRequest(
@@ -81,6 +86,7 @@ class Terms:
             banks=_checked_banks(banks),
             max_matches_per_hash=checked_int("max_matches_per_hash", max_matches_per_hash, 0, 2**32 - 1),
             min_sequence=checked_int("min_sequence", min_sequence, 0, 2**64 - 1),
+            every_hash=bool(every_hash),
         )
         if radius is not None:
             template.radius = checked_int("radius", radius, 0, self._type.width_bits)

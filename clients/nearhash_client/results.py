@@ -26,6 +26,8 @@ class Match:
         The entry's labels.
     hash
         The entry's own hash, most significant byte first; None unless the caller may read stored hashes.
+    hash_index, hash_count
+        With `every_hash`: which of the entry's hashes of this type it is, from 0, and how many there are. Else 0.
     """
 
     query: int
@@ -35,6 +37,8 @@ class Match:
     source: str
     labels: tuple[str, ...]
     hash: bytes | None
+    hash_index: int = 0
+    hash_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

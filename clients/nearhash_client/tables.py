@@ -33,6 +33,8 @@ def matches_to_arrow(matches: Sequence[Match]) -> pa.Table:
             "source": arrow.string(),
             "labels": arrow.list_(arrow.string()),
             "hash": arrow.binary(),
+            "hash_index": arrow.int32(),
+            "hash_count": arrow.int32(),
         }
     )
     return arrow.table(_columns(matches), schema=schema)

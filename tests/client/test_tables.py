@@ -8,7 +8,7 @@ import pytest
 from nearhash_client import LookupResult, Match
 
 MATCHES = (Match(0, 3, "b", "e", "s", ("x", "y"), None), Match(5, 0, "c", "f", "t", (), b"12345678"))
-COLUMNS = ["query", "distance", "bank", "entry_id", "source", "labels", "hash"]
+COLUMNS = ["query", "distance", "bank", "entry_id", "source", "labels", "hash", "hash_index", "hash_count"]
 
 
 def result(*matches: Match) -> LookupResult:
