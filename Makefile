@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup check test test-long demo serve bench bench-index bench-lists bench-load proto example format clean
+.PHONY: help setup reference check test test-long demo serve bench bench-index bench-lists bench-load proto example format clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -38,7 +38,11 @@ check: $(READY) $(NODE) ## format, lint, types, import directions, protos, fresh
 	$(BIN)/lint-imports
 	cd proto && ../$(BIN)/buf lint
 	sh proto/check_fresh.sh
+	$(BIN)/python docs/generate.py --check
 	cd clients/node && npm run --silent check
+
+reference: $(READY) ## write docs/rpcs.md and docs/commands.md again
+	$(BIN)/python docs/generate.py
 
 format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
