@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -51,6 +51,7 @@ test("calls go round robin over servers, and on when one ends", async (context) 
 
 test("TLS and mTLS let in whom they should, and nobody else", async (context) => {
   const folder = certificates("server", "client");
+  context.after(() => rmSync(folder, { recursive: true }));
   const file = (name: string) => join(folder, name);
   const server = await Server.start(
     ...["--tls-certificate", file("server.pem"), "--tls-key", file("server.key")],
@@ -86,6 +87,7 @@ test("TLS and mTLS let in whom they should, and nobody else", async (context) =>
 
 test("a token tells who calls, and what they may do", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "nearhash-node-"));
+  context.after(() => rmSync(folder, { recursive: true }));
   const callers = (["lookup", "admin"] as const).map((role) => {
     const digest = createHash("sha256").update(`${role}-token`).digest("hex");
     return `[[callers]]\nname = "${role}"\nroles = ["${role}"]\ntoken_sha256 = ["${digest}"]\n`;
