@@ -42,10 +42,11 @@ class Lane:
     Attributes
     ----------
     pool : CallPool
+    threads : int
     """
 
     def __init__(self, name: str, threads: int, most_wait_s: float, call_cost_s: float = CALL_COST_S) -> None:
-        self.name = name
+        self.name, self.threads = name, threads
         self.pool = CallPool(name, threads)
         self._most_wait_s = most_wait_s
         self._call_cost_s = call_cost_s

@@ -11,11 +11,13 @@ from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
 from nearhash_index.lookup import Found, lookup, stored_hashes
 from nearhash_index.view import View
+from nearhash_service.admission import Admission
 from nearhash_service.callers import check_banks, current_caller
 from nearhash_service.config import Caller
 from nearhash_service.current_call import note_lookup
 from nearhash_service.messages import hash_type_of
 from nearhash_service.metrics.lookups import LookupCounts
+from nearhash_service.query_costs import QueryCosts
 from nearhash_service.served_view import ServedView
 
 __all__ = ["MAX_BATCH", "LookupService"]
@@ -28,17 +30,18 @@ _MAX_BANKS = 1000
 
 
 class LookupService(lookup_pb2_grpc.LookupServiceServicer):
-    """Answers each call from one view."""
+    """Answers each call from one view, in blocks as they are admitted."""
 
-    def __init__(self, served: ServedView, counts: LookupCounts) -> None:
+    def __init__(self, served: ServedView, counts: LookupCounts, admission: Admission) -> None:
         self._served = served
         self._counts = counts
+        self._admission = admission
+        self._costs = QueryCosts()
 
     def Lookup(  # noqa: N802 - gRPC's name
         self, request: lookup_pb2.LookupRequest, context: grpc.ServicerContext
     ) -> lookup_pb2.LookupResponse:
         """Look a batch of hashes up."""
-        del context
         hash_type = hash_type_of(request.hash_type, "hash_type")
         queries = _queries(request.hashes, hash_type)
         max_matches = _max_matches(request.max_matches_per_hash)
@@ -51,17 +54,21 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             raise SequenceNotReached(
                 f"min_sequence: {request.min_sequence} is not reached yet; this is {view.sequence}"
             )
-        found = lookup(
-            view,
-            hash_type,
-            queries,
-            radius=request.radius if request.HasField("radius") else None,
-            banks=request.banks,
-            max_matches=max_matches,
-            within=caller.banks,
-            every_hash=request.every_hash,
-        )
-        response = _response(view, hash_type, found, caller)
+        radius = request.radius if request.HasField("radius") else None
+        widest = view.reach(hash_type, radius, request.banks, caller.banks).widest
+        response = lookup_pb2.LookupResponse(generation=view.generation.manifest.number, sequence=view.sequence)
+        for block in self._admission.blocks(context, len(queries), self._costs.query_s(view, hash_type, widest)):
+            found = lookup(
+                view,
+                hash_type,
+                queries[block],
+                radius=radius,
+                banks=request.banks,
+                max_matches=max_matches,
+                within=caller.banks,
+                every_hash=request.every_hash,
+            )
+            _add(response, block.start, view, hash_type, found, caller)
         self._counts.count(hash_type, view.searched_banks(request.banks, caller.banks), len(queries), response)
         note_lookup(hash_type.name, len(queries), response.generation, len(response.matches))
         return response
@@ -82,36 +89,31 @@ def _max_matches(asked: int) -> int:
     return asked or _DEFAULT_MATCHES_PER_HASH
 
 
-def _response(view: View, hash_type: HashType, found: Found, caller: Caller) -> lookup_pb2.LookupResponse:
+def _add(
+    response: lookup_pb2.LookupResponse, first: int, view: View, hash_type: HashType, found: Found, caller: Caller
+) -> None:
+    """Add what was found for a block of the queries, the first of which is number `first` of the lookup."""
     matches = []
     for query, distance, number in zip(
         found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True
     ):
         bank, entry_id, source, labels = view.entry(number)
-        matches.append(
-            lookup_pb2.Match(query=query, distance=distance, bank=bank, entry_id=entry_id, source=source, labels=labels)
+        match = lookup_pb2.Match(
+            query=first + query, distance=distance, bank=bank, entry_id=entry_id, source=source, labels=labels
         )
+        matches.append(match)
     for match, (hash_index, hash_count) in zip(matches, found.places or (), strict=False):
         match.hash_index, match.hash_count = hash_index, hash_count
     if caller.read_hashes:
         for match, value in zip(matches, stored_hashes(view, hash_type, found), strict=True):
             match.hash = value
-    allowed = []
+    response.matches.extend(matches)
     for query, number in found.allowed:
         bank, entry_id, source, _ = view.entry(number)
         if caller.banks and bank not in caller.banks:
-            allowed.append(lookup_pb2.Allowed(query=query))
+            response.allowed.add(query=first + query)
         else:
-            allowed.append(lookup_pb2.Allowed(query=query, bank=bank, entry_id=entry_id, source=source))
-    unsearchable = [
-        lookup_pb2.Unsearchable(query=query, reason=degenerate_reason(hash_type))
-        for query in found.unsearchable.tolist()
-    ]
-    return lookup_pb2.LookupResponse(
-        generation=view.generation.manifest.number,
-        sequence=view.sequence,
-        matches=matches,
-        unsearchable=unsearchable,
-        truncated=found.truncated.tolist(),
-        allowed=allowed,
-    )
+            response.allowed.add(query=first + query, bank=bank, entry_id=entry_id, source=source)
+    for query in found.unsearchable.tolist():
+        response.unsearchable.add(query=first + query, reason=degenerate_reason(hash_type))
+    response.truncated.extend(first + query for query in found.truncated.tolist())

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 from nearhash_index.store import DataDirectory, Registry
+from nearhash_service.admission import Admission
 from nearhash_service.bank_service import BankService
 from nearhash_service.config import AdmissionSection
 from nearhash_service.errors import Unauthenticated
@@ -29,6 +30,7 @@ from nearhash_service.lookup_service import LookupService
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.served import ServedMetrics
 from nearhash_service.observing import ObservingInterceptor
+from nearhash_service.rate_limits import RateLimits
 from nearhash_service.reception import Reception
 from nearhash_service.served_view import ServedView
 from nearhash_service.status import ErrorInterceptor
@@ -132,7 +134,8 @@ class Server:
             options=[*_OPTIONS, ("grpc.max_allowed_incoming_connections", max_connections)],
         )
         lookup_pb2_grpc.add_LookupServiceServicer_to_server(
-            LookupService(self._served, instruments.lookups), self._grpc
+            LookupService(self._served, instruments.lookups, Admission(self._lanes, RateLimits(directory.path))),
+            self._grpc,
         )
         banks_pb2_grpc.add_BankServiceServicer_to_server(
             BankService(directory, self.registry, self._served, self._note, instruments), self._grpc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from nearhash_index import errors
-from nearhash_service.errors import Forbidden, Unauthenticated
+from nearhash_service.errors import Abandoned, Forbidden, Overloaded, TooLate, Unauthenticated
 from nearhash_service.interceptors import Handler, UnaryInterceptor
 
 __all__ = ["ErrorInterceptor", "refusal"]
@@ -29,6 +30,9 @@ _CODES: dict[type[errors.NearHashIndexError], int] = {
     errors.StorageFailed: code_pb2.INTERNAL,
     Unauthenticated: code_pb2.UNAUTHENTICATED,
     Forbidden: code_pb2.PERMISSION_DENIED,
+    Overloaded: code_pb2.RESOURCE_EXHAUSTED,
+    TooLate: code_pb2.DEADLINE_EXCEEDED,
+    Abandoned: code_pb2.CANCELLED,
     errors.NotADataDirectory: code_pb2.DATA_LOSS,
     errors.WrongVersion: code_pb2.DATA_LOSS,
     errors.CorruptData: code_pb2.DATA_LOSS,
@@ -73,11 +77,17 @@ def refusal(code: int, message: str, retry_after_s: float | None = None) -> grpc
     """Return a status of google.rpc's code, which tells when to try again."""
     status = status_pb2.Status(code=code, message=message)
     if retry_after_s is not None:
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(round(retry_after_s * 1000))
-        status.details.add().Pack(retry)
+        status.details.append(_retry_info(retry_after_s))
     converted: grpc.Status = rpc_status.to_status(status)
     return converted
+
+
+def _retry_info(after_s: float) -> any_pb2.Any:
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromMilliseconds(math.ceil(after_s * 1000))
+    detail = any_pb2.Any()
+    detail.Pack(retry)
+    return detail
 
 
 def _status_of(error: errors.NearHashIndexError) -> status_pb2.Status:
@@ -87,6 +97,8 @@ def _status_of(error: errors.NearHashIndexError) -> status_pb2.Status:
         detail = any_pb2.Any()
         detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
         status.details.append(detail)
+    if isinstance(error, Overloaded):
+        status.details.append(_retry_info(error.retry_after_s))
     return status
 
 

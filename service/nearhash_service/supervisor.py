@@ -20,6 +20,7 @@ from nearhash_service.metrics.directory import DirectoryMetrics
 from nearhash_service.metrics.exposition import expose
 from nearhash_service.metrics.gathering import GatheredMetrics
 from nearhash_service.metrics.instruments import Instruments
+from nearhash_service.rate_limits import RateLimits
 from nearhash_service.received_signals import receive_signals, received
 from nearhash_service.worker import run_worker
 from nearhash_service.workers import Start, Worker, Workers
@@ -54,6 +55,7 @@ def serve(sources: ConfigSources, on_ready: Callable[[Config, list[str]], None])
     config = sources.load().config
     directory = DataDirectory.create(config.server.data)
     registry = Registry(directory)
+    RateLimits(directory.path).reset()
     instruments = Instruments()
     gathered = GatheredMetrics(instruments)
     reservations = _reserve_all(config)

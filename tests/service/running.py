@@ -142,9 +142,9 @@ def connected(target: str, credentials: grpc.ChannelCredentials | None = None) -
 def descendants(process_id: int) -> set[int]:
     """Return the ids of a process's children, and theirs."""
     found: set[int] = set()
-    for task in Path(f"/proc/{process_id}/task").glob("*/children"):
-        # A thread, or a process, may end meanwhile.
-        with suppress(FileNotFoundError, ProcessLookupError):
+    # It may end meanwhile.
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{process_id}/task").glob("*/children"):
             for child in map(int, task.read_text().split()):
                 found |= {child} | descendants(child)
     return found

@@ -4,7 +4,8 @@ from grpc_health.v1 import health_pb2
 
 from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory
-from nearhash_service.config import ServerSection
+from nearhash_service.config import ServerSection, TLSSection
+from nearhash_service.followed_certificates import FollowedCertificates
 from nearhash_service.health_port import HealthPort
 from nearhash_service.server import Server
 
@@ -16,9 +17,9 @@ from .running import connected
 def health_port(tmp_path, data):
     """A server that speaks TLS alone, its health port, and the address of the latter."""
     certificate, key = Authority(tmp_path, "authority").issue("server")
-    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    certificates = FollowedCertificates(TLSSection(certificate=certificate, key=key))
     address = f"unix:{tmp_path}/health"
-    with Server(DataDirectory(data), f"unix:{tmp_path}/socket", credentials=credentials) as server:
+    with Server(DataDirectory(data), f"unix:{tmp_path}/socket", certificates=certificates) as server:
         port = HealthPort(server.told_health, address)
         yield server, port, address
         port.close()

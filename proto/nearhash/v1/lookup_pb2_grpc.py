@@ -53,7 +53,11 @@ class LookupServiceServicer(object):
 
         Errors: INVALID_ARGUMENT with google.rpc.BadRequest naming the field; NOT_FOUND for an unknown bank;
         PERMISSION_DENIED for one that the caller may not query, whether it exists or not;
-        FAILED_PRECONDITION for a disabled bank or a sequence not reached yet; UNAVAILABLE while nothing is published.
+        FAILED_PRECONDITION for a disabled bank or a sequence not reached yet; UNAVAILABLE while nothing is published;
+        RESOURCE_EXHAUSTED with google.rpc.RetryInfo if too many calls wait, or the caller has looked up too much;
+        DEADLINE_EXCEEDED, also at once, if the answer would come too late.
+
+        Large lookups that can wait should come with the metadata "nearhash-priority: bulk": they make way for all others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

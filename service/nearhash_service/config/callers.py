@@ -41,6 +41,13 @@ class Caller(Section, frozen=True):
     banks: Annotated[
         tuple[str, ...], Meta(description="The only banks that its lookups search and learn of. Empty: every bank.")
     ] = ()
+    queries_per_second: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Hashes that it may look up per second, over all workers. Unset: any number."),
+    ] = None
+    bulk_only: Annotated[
+        bool, Meta(description="Whether its lookups have to be bulk ones, which make way for all others.")
+    ] = False
     read_hashes: Annotated[bool, Meta(description="Whether matches tell it the stored hash.")] = False
 
     def __post_init__(self) -> None:

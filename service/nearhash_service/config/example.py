@@ -41,7 +41,8 @@ def effective(loaded: Loaded) -> str:
         lines.append("")
     for caller in loaded.config.callers:
         lines.append(f"[[callers]]  # {loaded.origins['callers']}")
-        lines += [f"{key} = {_toml(getattr(caller, key))}" for key in caller.__struct_fields__]
+        given = {key: getattr(caller, key) for key in caller.__struct_fields__}
+        lines += [f"# {key} is not set" if value is None else f"{key} = {_toml(value)}" for key, value in given.items()]
         lines.append("")
     return "\n".join(lines)
 

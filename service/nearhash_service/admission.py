@@ -1,0 +1,132 @@
+"""Admission: what becomes of a lookup once its hashes are known.
+
+It is answered in blocks of some milliseconds. Before each, a lookup whose caller has gone or will not wait for the
+answer is given up, and a large one makes way for interactive ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, perf_counter, sleep
+
+import grpc
+
+from nearhash_service.callers import current_caller
+from nearhash_service.errors import Abandoned, Forbidden, Overloaded, TooLate
+from nearhash_service.lanes import CALL_COST_S, Lane, Lanes, current_lane
+from nearhash_service.rate_limits import RateLimits
+from nearhash_service.reception import PRIORITY
+
+__all__ = ["Admission"]
+
+_BLOCK_S = 0.004
+_OTHERS_SHARE = 3.0
+"""Time for interactive lookups, if there are any, per time for a large one."""
+_SURE = 0.5
+"""Of an estimated time: it will not take less."""
+_LOOK_EVERY_S = 0.0005
+
+
+class Admission:
+    """Admits lookups, and hands out their blocks.
+
+    Parameters
+    ----------
+    lanes : Lanes
+    rate_limits : RateLimits
+    """
+
+    def __init__(self, lanes: Lanes, rate_limits: RateLimits) -> None:
+        self._interactive = lanes.interactive
+        self._rate_limits = rate_limits
+        self._most_large = max(1, lanes.interactive.threads // 2)
+        self._large = 0
+        self._lock = threading.Lock()
+
+    def blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
+        """Yield which queries to answer next, until all are.
+
+        Parameters
+        ----------
+        context : grpc.ServicerContext
+        count : int
+            Queries of the lookup.
+        query_s : float
+            Estimated time of each.
+
+        Raises
+        ------
+        Overloaded
+            If the caller has asked too much, or too many large lookups are under way.
+        TooLate
+            If the answer would come too late.
+        Abandoned
+            If the caller has gone.
+        """
+        lane = current_lane.get()
+        cost_s = CALL_COST_S + count * query_s
+        lane.learn(cost_s)
+        self._check_caller(lane, count)
+        _check_wanted(context, cost_s)
+        if cost_s <= _BLOCK_S:
+            yield slice(0, count)
+        elif lane is self._interactive:
+            with self._place_for_large():
+                yield from self._blocks(context, count, query_s)
+        else:
+            yield from self._blocks(context, count, query_s)
+
+    def _check_caller(self, lane: Lane, count: int) -> None:
+        caller = current_caller()
+        if caller.bulk_only and lane is self._interactive:
+            raise Forbidden(f"this caller may look up in bulk only; send the metadata {PRIORITY}: bulk")
+        if caller.queries_per_second is not None:
+            wait_s = self._rate_limits.take(caller.name, count, caller.queries_per_second)
+            if wait_s:
+                message = f"more than {caller.queries_per_second:g} queries per second; try again in {wait_s:.2f} s"
+                raise Overloaded(message, wait_s)
+
+    @contextmanager
+    def _place_for_large(self) -> Iterator[None]:
+        """Keep large lookups from occupying all threads of the interactive ones."""
+        with self._lock:
+            if self._large >= self._most_large:
+                message = f"too many large lookups are under way; send them with the metadata {PRIORITY}: bulk"
+                raise Overloaded(message, 1.0)
+            self._large += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._large -= 1
+
+    def _blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
+        size = max(1, int(_BLOCK_S / query_s))
+        begin = 0
+        while begin < count:
+            end = min(begin + size, count)
+            _check_wanted(context, (count - begin) * query_s)
+            begin_s = perf_counter()
+            yield slice(begin, end)
+            took_s = perf_counter() - begin_s
+            # What the estimate did not know: crowded buckets, many matches, a busy machine.
+            query_s = took_s / (end - begin)
+            size = max(1, min(2 * size, int(_BLOCK_S / query_s)))
+            begin = end
+            if begin < count:
+                self._make_way(took_s)
+
+    def _make_way(self, took_s: float) -> None:
+        end_s = monotonic() + _OTHERS_SHARE * took_s
+        while self._interactive.pool.unfinished() > self._large and monotonic() < end_s:
+            sleep(_LOOK_EVERY_S)
+
+
+def _check_wanted(context: grpc.ServicerContext, cost_s: float) -> None:
+    if not context.is_active():
+        raise Abandoned("the caller has gone")
+    remaining_s = context.time_remaining()
+    if remaining_s is not None and remaining_s < _SURE * cost_s:
+        raise TooLate(f"the answer would take about {cost_s:.3f} s, and the deadline comes sooner")
