@@ -32,6 +32,7 @@ COMMANDS = [
         "token",
         "lookup",
         "hash",
+        "match",
         "status",
         "watch",
         "audit",

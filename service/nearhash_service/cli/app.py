@@ -18,6 +18,7 @@ from nearhash_service.cli import (
     hashing,
     importing,
     lookups,
+    matching,
     publishing,
     quarantine,
     serving,
@@ -53,6 +54,7 @@ app.command("config")(serving.show_config)
 app.command()(tokens.token)
 app.command()(lookups.lookup)
 app.command("hash")(hashing.hash_files)
+app.command()(matching.match)
 app.command()(conformance.conformance)
 app.command()(status.status)
 app.command()(status.watch)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nearhash_client.errors import NearHashError
+from nearhash_service.cli.folders import files_below, work_through
 from nearhash_service.cli.printing import output, print_error, table
 
 if TYPE_CHECKING:
@@ -21,40 +24,90 @@ PHOTO_TYPES = ("phash64", "pdq256")
 
 
 def hash_files(
-    files: Annotated[list[Path], typer.Argument(help="Image files; for digests, any files.")],
+    files: Annotated[list[Path], typer.Argument(help="Image files, or folders of them; for digests, any files.")],
     hash_type: Annotated[
         list[str] | None, typer.Option(help="Type of hash; repeat for more. Without it: phash64 and pdq256.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    frames: Annotated[
+        str, typer.Option(help="Of animations: first, all, every:N, or spread:N from the first to the last.")
+    ] = "first",
+    forms: Annotated[
+        bool, typer.Option("--forms", help="Also as the picture would be turned and mirrored: eight hashes of a type.")
+    ] = False,
+    letterbox: Annotated[str, typer.Option(help="Bars around a picture: keep, remove, or both ways.")] = "keep",
+    output_file: Annotated[
+        Path | None,
+        typer.Option("--output", help="Write one JSON object per file; what is in it is not hashed again."),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="With --output: hash in so many processes; without it, one per core.")
+    ] = None,
+    timeout_s: Annotated[float, typer.Option(help="With --output: seconds for one file, or it fails.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hash.")] = False,
 ) -> None:
     """Hash image files. A file that cannot be hashed is reported; the others are hashed all the same.
 
-    Example: nearhash hash photo.jpg --hash-type phash64 --hash-type sha256
+    Example: nearhash hash uploads --output hashes.jsonl --hash-type pdq256
     """
-    rows = table("file", "hash_type", "hash", "quality", right=("quality",), whole=("hash",))
+    from nearhash_client.hashing import FORMS, HashingPool  # noqa: PLC0415 - as in compute
+
+    options: dict[str, Any] = {
+        "hash_types": tuple(hash_type or PHOTO_TYPES),
+        "frames": frames,
+        "letterbox": letterbox,
+        "forms": FORMS if forms else FORMS[:1],
+    }
+    if output_file is not None:
+        with HashingPool(processes, timeout_s=timeout_s) as pool:
+            work_through(files, lambda paths: pool.map(partial(_record, options=options), paths), output_file)
+        return
+    rows = table("file", "hash_type", "hash", "quality", "of", right=("quality",), whole=("hash",))
     failed = False
-    for file in files:
+    for file in files_below(files):
         try:
-            computed = compute(file, tuple(hash_type or PHOTO_TYPES))
+            computed = compute(file, **options)
         except (NearHashError, OSError) as error:
             print_error(error)
             failed = True
             continue
         for item in computed:
             if as_json:
-                told = {"file": str(file), "hash_type": item.hash_type, "hash": item.hex, "quality": item.quality}
-                typer.echo(json.dumps(told))
+                typer.echo(json.dumps({"file": str(file), **_told(item)}))
             else:
-                rows.add_row(str(file), item.hash_type, item.hex, "" if item.quality is None else str(item.quality))
+                quality = "" if item.quality is None else str(item.quality)
+                rows.add_row(str(file), item.hash_type, item.hex, quality, _part(item))
     if rows.row_count:
         output.print(rows)
     if failed:
         raise typer.Exit(1)
 
 
-def compute(file: Path, hash_types: tuple[str, ...]) -> tuple[ComputedHash, ...]:
+def _record(file: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what is written of a file. Runs in a process of a pool."""
+    return {"hashes": [_told(item) for item in compute(file, **options)]}
+
+
+def _told(item: ComputedHash) -> dict[str, Any]:
+    told: dict[str, Any] = {"hash_type": item.hash_type, "hash": item.hex, "quality": item.quality}
+    if item.frame is not None:
+        told |= {"form": item.form, "hasher": item.hasher, "frame": asdict(item.frame)}
+    return told
+
+
+def _part(item: ComputedHash) -> str:
+    """Say what of the file was hashed, unless it is all of it, as it is stored."""
+    if item.frame is None:
+        return ""
+    told = [item.form] if item.form != "original" else []
+    told += [f"frame {item.frame.number}"] if item.frame.number else []
+    told += [f"turned upright from EXIF orientation {item.frame.orientation}"] if item.frame.orientation != 1 else []
+    told += ["within bars: " + ",".join(map(str, item.frame.cropped))] if item.frame.cropped else []
+    return "; ".join(told)
+
+
+def compute(file: Path, hash_types: tuple[str, ...], **options: Any) -> tuple[ComputedHash, ...]:
     """Hash one file."""
     # Pillow, ImageHash and pdqhash are an extra that only these commands need.
     from nearhash_client import hashing  # noqa: PLC0415
 
-    return hashing.compute(file, hash_types)
+    return hashing.compute(file, hash_types, **options)

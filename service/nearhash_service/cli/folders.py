@@ -1,0 +1,121 @@
+"""Working through folders of files: one line of JSON for each, which a later run need not do again."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from nearhash_index.errors import InvalidInput
+from nearhash_service.cli.printing import errors, print_error
+
+__all__ = ["files_below", "work_through"]
+
+_Key = tuple[str, int, int]
+"""Path, size in bytes, time of change in nanoseconds: what is done, unless the file changes."""
+
+
+def files_below(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files, and those below folders by name; links to folders are not followed. Hidden ones are left out."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        for folder, folders, names in os.walk(path):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                if not name.startswith("."):
+                    yield Path(folder) / name
+
+
+def work_through(
+    paths: Iterable[Path],
+    work: Callable[[Iterator[Path]], Iterator[dict[str, Any] | Exception]],
+    output: Path,
+) -> None:
+    """Append to `output` a line for each file that it does not have yet; end with exit status 1 if some failed.
+
+    Killed at any point, it leaves whole lines and at most one that is cut off, which the next run removes. Memory grows
+    by some bytes for each file that is done.
+
+    Parameters
+    ----------
+    work
+        Answers files in their order: what to write, or why there is nothing.
+    """
+    keys: deque[_Key] = deque()
+    skipped = failed = written = 0
+
+    def waiting() -> Iterator[Path]:
+        nonlocal skipped, failed
+        for path in files_below(paths):
+            try:
+                found = path.stat()
+            except OSError as error:
+                print_error(error)
+                failed += 1
+                continue
+            key = (str(path), found.st_size, found.st_mtime_ns)
+            if hash(key) in done:
+                skipped += 1
+                continue
+            keys.append(key)
+            yield path
+
+    with ExitStack() as stack:
+        file = stack.enter_context(output.open("a+b"))
+        done = _done(file, output)
+        progress = stack.enter_context(_progress())
+        task = progress.add_task("files", total=None)
+        for answer in work(waiting()):
+            name, size_bytes, mtime_ns = keys.popleft()
+            progress.advance(task)
+            if isinstance(answer, Exception):
+                print_error(answer)
+                failed += 1
+                continue
+            file.write(orjson.dumps({"file": name, "size_bytes": size_bytes, "mtime_ns": mtime_ns, **answer}) + b"\n")
+            file.flush()
+            written += 1
+    errors.print(f"{output}: {written:,} files added, {skipped:,} there already, {failed:,} failed", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _done(file: BinaryIO, output: Path) -> set[int]:
+    """Read what an output has, and cut off a line that was not written whole. Hashes of keys, to be small."""
+    file.seek(0)
+    done: set[int] = set()
+    end = 0
+    for number, line in enumerate(file, start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            record = orjson.loads(line)
+            done.add(hash((record["file"], record["size_bytes"], record["mtime_ns"])))
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise InvalidInput("--output", f"{output}, line {number}: not of this command; name another file") from None
+        end += len(line)
+    file.truncate(end)
+    file.seek(end)
+    return done
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )

@@ -1,0 +1,95 @@
+"""Hashing and matching folders, as an operator does."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nearhash_client.hashing import FORMS, compute
+
+from ..demo.photographs import generated
+from .commands import ok, run
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Pictures, one below another folder, a text that is none, and a hidden file."""
+    made = tmp_path / "pictures"
+    (made / "more").mkdir(parents=True)
+    for i, (_, scene) in enumerate(generated(4, seed=21)):
+        scene.resize((200, 150)).save(made / ("more" if i == 3 else ".") / f"{i}.png")
+    (made / "text.txt").write_text("text")
+    (made / ".hidden.png").write_text("hidden")
+    return made
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_folder_is_hashed_once_and_what_changed_again(folder, tmp_path):
+    out = tmp_path / "hashes.jsonl"
+    done = run("hash", folder, "--output", out, "--processes", 2, "--forms", "--hash-type", "pdq256")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"{out}: 4 files added, 0 there already, 1 failed"
+    assert "text.txt: in no image format" in done.stderr
+    found = lines(out)
+    assert [Path(record["file"]).name for record in found] == ["0.png", "1.png", "2.png", "3.png"]
+    for record in found:
+        expected = compute(record["file"], ["pdq256"], forms=FORMS)
+        assert [(item["hash"], item["form"], item["hasher"]) for item in record["hashes"]] == [
+            (item.hex, item.form, item.hasher) for item in expected
+        ]
+    # Killed in the middle of a line; one file changed meanwhile, and the text is gone.
+    whole = out.read_bytes()
+    out.write_bytes(whole[: whole.rindex(b'"mtime_ns"')])
+    (folder / "text.txt").unlink()
+    os.utime(folder / "1.png", ns=(0, 10**18))
+    again = run("hash", folder, "--output", out, "--hash-type", "pdq256")
+    assert (again.returncode, again.stderr) == (0, f"{out}: 2 files added, 2 there already, 0 failed\n")
+    assert [Path(record["file"]).name for record in lines(out)] == ["0.png", "1.png", "2.png", "1.png", "3.png"]
+
+
+def test_an_output_of_something_else_is_left_alone(folder, tmp_path):
+    out = tmp_path / "letter.txt"
+    out.write_text("Dear all\n")
+    done = run("hash", folder, "--output", out)
+    assert (done.returncode, "line 1: not of this command; name another file" in done.stderr) == (1, True)
+    assert out.read_text() == "Dear all\n"
+
+
+def test_hashing_tells_how_a_picture_was_turned(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(folder / "0.png") as image:
+        image.save(folder / "turned.png", exif=exif)
+    assert "turned upright from EXIF orientation 6" in ok("hash", folder / "turned.png", "--hash-type", "phash64")
+
+
+def test_verdicts_on_files_and_folders(folder, tmp_path):
+    where = ["--data", tmp_path / "data"]
+    (folder / "text.txt").unlink()
+    (pdq,) = compute(folder / "1.png", ["pdq256"])
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"hash,hash_type,entry_id\n{pdq.hex},pdq256,case-1\n")
+    ok("bank", "create", "reviewed", *where)
+    ok("import", "reviewed", listed, *where)
+    ok("publish", *where)
+    with Image.open(folder / "1.png") as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(folder / "1-turned.png")
+    shown = ok("match", folder / "1-turned.png", folder / "2.png", *where)
+    rows = [line.split() for line in shown.splitlines() if ".png" in line]
+    assert rows[0][1:] == ["block", "reviewed", "case-1", "local", "pdq256", "rotate270", "0"]
+    assert rows[1][1:] == ["no", "match"]
+    (told,) = map(json.loads, ok("match", "--json", folder / "1.png", *where).splitlines())
+    assert (told["action"], told["banks"][0]["reasons"][0]["distance"]) == ("block", 0)
+    out = tmp_path / "verdicts.jsonl"
+    for added, there in ((5, 0), (0, 5)):
+        done = run("match", folder, "--output", out, *where)
+        assert (done.returncode, done.stderr) == (0, f"{out}: {added} files added, {there} there already, 0 failed\n")
+    actions = {Path(record["file"]).name: record["action"] for record in lines(out)}
+    assert actions == {"0.png": None, "1.png": "block", "1-turned.png": "block", "2.png": None, "3.png": None}
