@@ -12,6 +12,7 @@ from nearhash.v1 import banks_pb2, banks_pb2_grpc
 from nearhash_index.entries import check_name
 from nearhash_index.errors import InvalidInput, NearHashIndexError, NotPublished, UnknownName
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
+from nearhash_index.store.changes import check_author
 from nearhash_index.store.diff import publish_diff
 from nearhash_index.store.generation import Manifest
 from nearhash_service.authors import author_of
@@ -105,10 +106,11 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         self, request: banks_pb2.PublishRequest, context: grpc.ServicerContext
     ) -> banks_pb2.PublishResponse:
         """Build a generation in a process of its own, and make it current."""
-        del context
         if request.dry_run:
             return banks_pb2.PublishResponse(diffs=self._diffs())
+        author = check_author(author_of(request.author, context))
         manifest = publish_in_own_process(self._directory.path, self._instruments)
+        self._registry.note_publishing(f"publish generation {manifest.number}", author)
         return banks_pb2.PublishResponse(generation=generation_message(manifest, self._current()))
 
     def ListGenerations(  # noqa: N802
@@ -128,18 +130,21 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         self, request: banks_pb2.RollbackRequest, context: grpc.ServicerContext
     ) -> banks_pb2.RollbackResponse:
         """Make an earlier generation current, and pin it."""
-        del context
+        author = check_author(author_of(request.author, context))
         with self._directory.publish_lock():
-            current = Current(request.generation or self._generation_before_current(), pinned=True)
-            return banks_pb2.RollbackResponse(generation=self._choose(current))
+            generation = self._choose(Current(request.generation or self._generation_before_current(), pinned=True))
+        self._registry.note_publishing(f"roll back to generation {generation.number}", author)
+        return banks_pb2.RollbackResponse(generation=generation)
 
     def Release(  # noqa: N802
         self, request: banks_pb2.ReleaseRequest, context: grpc.ServicerContext
     ) -> banks_pb2.ReleaseResponse:
         """Make the newest generation current again."""
-        del request, context
+        author = check_author(author_of(request.author, context))
         with self._directory.publish_lock():
-            return banks_pb2.ReleaseResponse(generation=self._choose_newest())
+            generation = self._choose_newest()
+        self._registry.note_publishing(f"release to generation {generation.number}", author)
+        return banks_pb2.ReleaseResponse(generation=generation)
 
     def ListQuarantine(  # noqa: N802
         self, request: banks_pb2.ListQuarantineRequest, context: grpc.ServicerContext

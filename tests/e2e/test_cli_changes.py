@@ -65,6 +65,10 @@ def records(where: list[object], *options: object) -> list[dict[str, object]]:
     return [json.loads(line) for line in ok("audit", "--json", *options, *where).splitlines()]
 
 
+def actions(records: list[dict]) -> list[str]:
+    return [record["action"] for record in records]
+
+
 def test_changes_of_a_data_directory_without_a_server(data):
     assert ok("withdraw", *KEY, *data) == "case [/1]: withdrawn, sequence 4\n"
     assert found(data) == []
@@ -73,7 +77,8 @@ def test_changes_of_a_data_directory_without_a_server(data):
     ok("rollback", *data)
     assert found(data) == []
     assert ok("release", *data).startswith("released; serving generation 2: 1 entries")
-    assert [record["action"] for record in records(data)] == ["withdraw", "upsert", "create bank"]
+    publishing = ["release to generation 2", "roll back to generation 1", "publish generation 2"]
+    assert actions(records(data)) == [*publishing, "withdraw", "publish generation 1", "upsert", "create bank"]
 
 
 def test_a_withdrawn_entry_comes_back_by_nothing_but_a_reinstatement(where, csv):
@@ -97,9 +102,11 @@ def test_a_withdrawn_entry_comes_back_by_nothing_but_a_reinstatement(where, csv)
     assert "taken [back]" in lines[2]
     assert FIRST not in table
     told = records(where)
-    assert [record["action"] for record in told] == ["upsert", "reinstate", "withdraw", "upsert", "create bank"]
-    assert (told[2]["author"]["reason"], told[0]["author"]["reason"]) == ("taken [back]", "import list.csv")
-    assert "@" in told[2]["author"]["actor"]
+    publishing = ["release to generation 1", "roll back to generation 1"]
+    before = ["withdraw", "publish generation 1", "upsert", "create bank"]
+    assert actions(told) == ["upsert", "reinstate", *publishing, *before]
+    assert (told[4]["author"]["reason"], told[0]["author"]["reason"]) == ("taken [back]", "import list.csv")
+    assert "@" in told[4]["author"]["actor"]
     assert records(where, "--limit", 2) == told[:2]
 
 

@@ -6,9 +6,12 @@ from time import perf_counter
 import grpc
 import pytest
 
+from nearhash.v1 import banks_pb2
+
 from .calls import (
     RNG,
     apply,
+    audit,
     change,
     create,
     generations,
@@ -22,7 +25,7 @@ from .calls import (
 )
 from .running import connected, eventually, serving
 from .sample import DISABLED, EMPTY, NARROW
-from .violations import refusal
+from .violations import refusal, violated_fields
 
 VALUE, OTHER = RNG.bytes(8), RNG.bytes(8)
 ADDED = upsert("added", hash_message(1, VALUE))
@@ -173,6 +176,25 @@ def test_a_release_passes_over_generations_that_are_damaged(own_stubs, data, dam
     eventually(lambda: found(own_stubs) == ["a", "b"])
     apply(own_stubs, EMPTY, remove("a"))
     assert own_stubs.publish().number == 4
+
+
+def test_who_changed_what_is_served_and_why_is_in_the_audit_log(own_stubs):
+    author = {"actor": "alice@desk", "reason": "a wrong list"}
+    apply(own_stubs, EMPTY, ADDED)
+    before = len(audit(own_stubs))
+    own_stubs.banks.Publish(banks_pb2.PublishRequest(dry_run=True, author=author), timeout=60)
+    error = refusal(own_stubs.banks.Rollback, banks_pb2.RollbackRequest(author={"reason": "x" * 501}))
+    assert violated_fields(error) == ["author.reason"]
+    assert len(audit(own_stubs)) == before
+    own_stubs.banks.Publish(banks_pb2.PublishRequest(author=author), timeout=60)
+    own_stubs.banks.Rollback(banks_pb2.RollbackRequest(author=author), timeout=20)
+    assert refusal(own_stubs.banks.Rollback, banks_pb2.RollbackRequest(generation=9, author=author))
+    own_stubs.banks.Release(banks_pb2.ReleaseRequest(author=author), timeout=20)
+    told = [(r.action, r.bank, r.author.actor, r.author.reason) for r in audit(own_stubs)[:-before]]
+    assert told == [
+        (action, "", "alice@desk", "a wrong list")
+        for action in ("release to generation 2", "roll back to generation 1", "publish generation 2")
+    ]
 
 
 def test_rollback_and_status_before_the_first_publish(tmp_path):

@@ -23,8 +23,9 @@ class AuditRecord(NamedTuple):
         Unix time in seconds.
     actor, reason : str
     bank : str
+        Empty if it concerns all.
     action : str
-        What was done: "create bank", "upsert", "withdraw", "remove + upsert".
+        What was done: "create bank", "upsert", "withdraw", "remove + upsert", "roll back to generation 3".
     first_sequence, last_sequence : int
         The changes, inclusive.
     counts : mapping
@@ -62,3 +63,8 @@ class AuditRecord(NamedTuple):
     def of_bank(cls, bank: Bank, action: str, author: Author, sequence: int) -> Self:
         """Return the record of a change of a bank."""
         return cls(int(time.time()), *author, bank.name, action, sequence, sequence, {}, [])
+
+    @classmethod
+    def of_publishing(cls, action: str, author: Author, sequence: int) -> Self:
+        """Return the record of a change of what is served, which changes no bank."""
+        return cls(int(time.time()), *author, "", action, sequence, sequence, {}, [])

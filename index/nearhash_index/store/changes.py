@@ -18,6 +18,7 @@ __all__ = [
     "Unquarantine",
     "Upsert",
     "Withdraw",
+    "check_author",
     "check_changes",
 ]
 

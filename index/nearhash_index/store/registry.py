@@ -186,6 +186,17 @@ class Registry:
             banks = list(self._numbered_banks(txn))
             yield RegistrySnapshot(txn, self._entries, self._changes, self._timed, self._last_sequence(txn), banks)
 
+    def note_publishing(self, action: str, author: Author) -> None:
+        """Append to the audit log that somebody has changed what is served.
+
+        Raises
+        ------
+        InvalidInput, StorageFailed
+        """
+        check_author(author)
+        with self._writing() as txn:
+            self._append_audit(txn, AuditRecord.of_publishing(action, author, self._last_sequence(txn)))
+
     def audit(self, limit: int) -> list[AuditRecord]:
         """Return the latest records of the audit log, newest first."""
         with self._env.begin() as txn, txn.cursor(db=self._audit) as cursor:

@@ -444,14 +444,19 @@ class PublishRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DRY_RUN_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
     dry_run: builtins.bool
     """Only tell what would change."""
+    @property
+    def author(self) -> Global___Author: ...
     def __init__(
         self,
         *,
         dry_run: builtins.bool = ...,
+        author: Global___Author | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["author", b"author"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "dry_run", b"dry_run"]) -> None: ...
 
 Global___PublishRequest: typing_extensions.TypeAlias = PublishRequest
 
@@ -598,14 +603,19 @@ class RollbackRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     GENERATION_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """0: the newest generation before the current one."""
+    @property
+    def author(self) -> Global___Author: ...
     def __init__(
         self,
         *,
         generation: builtins.int = ...,
+        author: Global___Author | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["generation", b"generation"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["author", b"author"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "generation", b"generation"]) -> None: ...
 
 Global___RollbackRequest: typing_extensions.TypeAlias = RollbackRequest
 
@@ -630,9 +640,16 @@ Global___RollbackResponse: typing_extensions.TypeAlias = RollbackResponse
 class ReleaseRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    AUTHOR_FIELD_NUMBER: builtins.int
+    @property
+    def author(self) -> Global___Author: ...
     def __init__(
         self,
+        *,
+        author: Global___Author | None = ...,
     ) -> None: ...
+    def HasField(self, field_name: typing.Literal["author", b"author"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author"]) -> None: ...
 
 Global___ReleaseRequest: typing_extensions.TypeAlias = ReleaseRequest
 
@@ -788,6 +805,7 @@ class AuditRecord(google.protobuf.message.Message):
     COUNTS_FIELD_NUMBER: builtins.int
     ENTRIES_FIELD_NUMBER: builtins.int
     bank: builtins.str
+    """Empty if it concerns all."""
     action: builtins.str
     """What was done, such as "withdraw"."""
     first_sequence: builtins.int

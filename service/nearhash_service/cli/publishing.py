@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from nearhash.v1 import banks_pb2
+from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
+from nearhash_service.cli.entries import Reason
 from nearhash_service.cli.printing import errors, output, table
 
 __all__ = ["publish", "release", "rollback"]
@@ -17,6 +19,7 @@ __all__ = ["publish", "release", "rollback"]
 def publish(
     connection: Connection,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
+    reason: Reason = "",
 ) -> None:
     """Build a generation from the banks, and serve it.
 
@@ -25,7 +28,7 @@ def publish(
     Example: nearhash publish --data data
     """
     with connection.banks() as banks, errors.status("building"):
-        response = banks.Publish(banks_pb2.PublishRequest(dry_run=dry_run))
+        response = banks.Publish(banks_pb2.PublishRequest(dry_run=dry_run, author=author(reason)))
     if dry_run:
         rows = table("bank", "added", "updated", "removed", right=("added", "updated", "removed"))
         for diff in response.diffs:
@@ -41,6 +44,7 @@ def rollback(
     generation: Annotated[
         int, typer.Argument(min=0, max=2**63 - 1, help="Its number; without it, the one before the current.")
     ] = 0,
+    reason: Reason = "",
 ) -> None:
     """Serve an earlier generation again, as it was, until released. Banks and entries stay as they are.
 
@@ -49,18 +53,18 @@ def rollback(
     Example: nearhash rollback --data data
     """
     with connection.banks() as banks:
-        response = banks.Rollback(banks_pb2.RollbackRequest(generation=generation))
+        response = banks.Rollback(banks_pb2.RollbackRequest(generation=generation, author=author(reason)))
     output.print(_told("rolled back to", response.generation))
 
 
 @connected()
-def release(connection: Connection) -> None:
+def release(connection: Connection, reason: Reason = "") -> None:
     """End a roll back: serve the newest generation again, with all changes since.
 
     Example: nearhash release --data data
     """
     with connection.banks() as banks:
-        response = banks.Release(banks_pb2.ReleaseRequest())
+        response = banks.Release(banks_pb2.ReleaseRequest(author=author(reason)))
     output.print(_told("released; serving", response.generation))
 
 
