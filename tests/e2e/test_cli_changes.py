@@ -78,7 +78,7 @@ def test_changes_of_a_data_directory_without_a_server(data):
     assert found(data) == []
     assert ok("release", *data).startswith("released; serving generation 2: 1 entries")
     publishing = ["release to generation 2", "roll back to generation 1", "publish generation 2"]
-    assert actions(records(data)) == [*publishing, "withdraw", "publish generation 1", "upsert", "create bank"]
+    assert actions(records(data)) == [*publishing, "withdraw", "upsert", "create bank"]
 
 
 def test_a_withdrawn_entry_comes_back_by_nothing_but_a_reinstatement(where, csv):
@@ -103,7 +103,7 @@ def test_a_withdrawn_entry_comes_back_by_nothing_but_a_reinstatement(where, csv)
     assert FIRST not in table
     told = records(where)
     publishing = ["release to generation 1", "roll back to generation 1"]
-    before = ["withdraw", "publish generation 1", "upsert", "create bank"]
+    before = ["withdraw", "upsert", "create bank"]
     assert actions(told) == ["upsert", "reinstate", *publishing, *before]
     assert (told[4]["author"]["reason"], told[0]["author"]["reason"]) == ("taken [back]", "import list.csv")
     assert "@" in told[4]["author"]["actor"]
