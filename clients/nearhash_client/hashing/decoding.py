@@ -60,7 +60,7 @@ def open_image(data: bytes, name: str) -> Image.Image:
 
 
 def to_rgb(image: Image.Image, name: str, limits: Limits) -> Image.Image:
-    """Return the pixels that a viewer shows, in mode RGB.
+    """Return the pixels that a viewer shows, in mode RGB; the image itself if it is these already.
 
     The frame that the image stands at, turned upright as its EXIF orientation says, on white where it is transparent.
     Colour profiles are not applied. Grey levels of more than 8 bits: the high byte of 16; 32-bit integers and floats
@@ -100,6 +100,9 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    if orientation_of(image) == 1:
+        # As nearly all are; what follows would copy it.
+        return image
     try:
         return ImageOps.exif_transpose(image)
     except DAMAGED:
@@ -120,4 +123,4 @@ def _flatten(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -1,6 +1,7 @@
 """The perceptual hashes of a picture, also as it would be turned and mirrored."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -61,11 +62,15 @@ class Hashed(NamedTuple):
 
 
 class Picture:
-    """A picture in mode RGB, and its grey levels, converted once for all hashes."""
+    """A picture in mode RGB, and its grey levels, converted once for all hashes that need them."""
 
     def __init__(self, rgb: Image.Image) -> None:
         self.rgb = rgb
-        self.grey = rgb.convert("L")
+
+    @cached_property
+    def grey(self) -> Image.Image:
+        """The picture in mode L."""
+        return self.rgb.convert("L")
 
 
 def perceptual_hashes(picture: Picture, hash_type: str, forms: Sequence[str]) -> Iterator[Hashed]:
