@@ -37,7 +37,9 @@ def written(folder) -> str:
 def test_neither_hashes_nor_tokens_are_written(tmp_path, serve, data, sample):
     file = tmp_path / "nearhash.toml"
     file.write_text(toml(CALLERS))
-    running = serve(data, "--config", file)
+    # As much as can be written.
+    talkative = ["--set", "log.level=debug", "--set", "log.slow_call_s=0.000001"]
+    running = serve(data, "--config", file, *talkative)
     known = sample.hashes(HASH_TYPES["phash64"], NARROW)[:3]
     secret = [RNG.bytes(8) for _ in range(8)] + [RNG.bytes(32) for _ in range(4)]
     flat = b"\xff" * 7 + b"\xfe"

@@ -79,6 +79,9 @@ def _connection(
             metavar="HOST:PORT",
         ),
     ] = None,
+    use_tls: Annotated[
+        bool, typer.Option("--tls", help="Speak TLS with a server whose certificate a public authority has signed.")
+    ] = False,
     tls_ca: Annotated[
         Path | None, typer.Option(help="Speak TLS; PEM of the authority that signed the server's certificate.")
     ] = None,
@@ -98,7 +101,7 @@ def _connection(
             yield connection
         return
     tls = None
-    if tls_ca or tls_certificate or tls_key:
+    if use_tls or tls_ca or tls_certificate or tls_key:
         tls = TLS.from_files(root_certificates=tls_ca, certificate_chain=tls_certificate, private_key=tls_key)
     yield Connection(target or DEFAULT_TARGET, tls, token_file or os.environ.get("NEARHASH_TOKEN") or None)
 
