@@ -56,7 +56,7 @@ class TLS:
     private_key, certificate_chain
         PEM of the client's key and certificates; both or neither.
     server_name
-        The name to expect in the server's certificate; None: the target's host.
+        The name to expect in the server's certificate; None: the target's host. Needed for a list of addresses.
 
     Raises
     ------
@@ -157,6 +157,9 @@ def open_aio_channel(
 
 def _checked(target: str | Sequence[str], tls: TLS | None, token: Token | None) -> tuple[str, Callable[[], str] | None]:
     name = target_name(target)
+    if tls is not None and tls.server_name is None and "," in name:
+        # gRPC would compare the certificate with the whole list, and connect never.
+        raise invalid("tls.server_name", "found None; several addresses need the one name that all certificates have")
     if token is None:
         return name, None
     if tls is None and not is_on_this_machine(name):

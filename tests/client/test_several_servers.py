@@ -2,10 +2,13 @@
 
 import time
 
+import grpc
 import pytest
 
 from nearhash.v1 import lookup_pb2
-from nearhash_client import Client
+from nearhash_client import TLS, Client, InvalidRequest
+
+from ..service.certificates import Authority
 
 
 def numbered(generation: int):
@@ -62,3 +65,19 @@ def test_a_single_server_is_asked_even_if_it_says_that_it_does_not_serve(serve, 
     peer = serve(numbered(1))
     peer.say(serving=False)
     assert lookup(peer.target, [1], timeout_s=10).generation == 1
+
+
+def test_several_servers_may_speak_tls(serve, tmp_path):
+    authority = Authority(tmp_path, "authority")
+    certificate, key = authority.issue("server")
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    peers = [serve(numbered(number), credentials=credentials) for number in (1, 2)]
+    tls = TLS.from_files(root_certificates=authority.certificate, server_name="localhost")
+    with Client([peer.target for peer in peers], tls=tls) as client:
+        until_answered_by(client, {1, 2})
+
+
+def test_several_addresses_without_the_name_in_their_certificates_are_refused(lookup):
+    # gRPC would never connect, and not say why.
+    with pytest.raises(InvalidRequest, match=r"^tls\.server_name: found None; several addresses need the one name"):
+        lookup(["127.0.0.1:1", "127.0.0.1:2"], [1], tls=TLS())
