@@ -4,7 +4,9 @@ The images of a list stand in for uploads that have nothing to do with it: it is
 the list lie within each distance of each other. Two things stand in the way:
 
 - A list has copies of the same image, under several entries. Pairs of copies pile up at small distances, above what the
-  distances farther up lead to expect. From where they do, nothing counted is used.
+  distances farther up lead to expect. From where they do, nothing counted is used. But copies lie within the type's
+  default radius: if there are more pairs than expected beyond it, many images look alike to the hash, and match at
+  random. Then copies cannot be told from them, and all pairs count.
 - At the radii in use, random matches are too rare to be counted. What is below the smallest distances counted is
   extrapolated; see distance_tail.py.
 
@@ -58,6 +60,8 @@ class MatchEstimate:
         How many independent, fair bits a hash is worth, as far as small distances go.
     copies_radius : int
         Up to this distance, inclusive, pairs are taken for copies of one image; -1: there are none.
+    many_alike : bool
+        Whether many images look alike to the hash. Then copies cannot be told from them, and all pairs are counted.
     matches : float64[bits + 1]
         Entries matched per million lookups.
     low, high : float64[bits + 1]
@@ -73,6 +77,7 @@ class MatchEstimate:
     hash_count: int
     effective_bits: float
     copies_radius: int
+    many_alike: bool
     matches: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -109,11 +114,11 @@ def estimate_matches(
     rng = np.random.default_rng(seed)
     codes = index.codes()
     everywhere = all_pairs(codes, entry, rng)
-    rough = _Tail(hash_type.bits, [(everywhere, hash_type.bits)])
+    rough = _Tail(hash_type, [(everywhere, hash_type.bits)])
     # There a hash has about one random neighbour: the most informative radius that is still cheap.
-    radius = int(np.searchsorted(rough.fit.share.cumsum(), 1 / len(index)))
+    radius = int(np.searchsorted(rough.shares().cumsum(), 1 / len(index)))
     nearby = searched_pairs(index, codes, entry, radius, budget_s=budget_s, rng=rng)
-    return _estimate(_Tail(hash_type.bits, [(everywhere, hash_type.bits), (nearby, radius)]), len(index), rng)
+    return _estimate(_Tail(hash_type, [(everywhere, hash_type.bits), (nearby, radius)]), len(index), rng)
 
 
 def uniform_matches(bits: int, hash_count: int) -> NDArray[np.float64]:
@@ -127,7 +132,7 @@ class _Tail:
 
     Parameters
     ----------
-    bits : int
+    hash_type : HashType
     samples : sequence of (PairDistances, int)
         With the radius within which each tells of all pairs.
 
@@ -135,6 +140,11 @@ class _Tail:
     ----------
     first : int
         Below it, pairs are taken for copies.
+    effective_bits : float
+    copies_end : int
+        Copies are at most so far apart.
+    many_alike : bool
+        Whether there are more pairs than expected beyond: of images which look alike.
     counts, exposure : float64[bits + 1]
         Pairs at each distance, of so many.
     use_counts : bool[bits + 1]
@@ -142,8 +152,8 @@ class _Tail:
     fit : TailFit
     """
 
-    def __init__(self, bits: int, samples: Sequence[tuple[PairDistances, int]]) -> None:
-        self.bits = bits
+    def __init__(self, hash_type: HashType, samples: Sequence[tuple[PairDistances, int]]) -> None:
+        bits = self.bits = hash_type.bits
         self._samples = samples
         self.exposure = np.zeros(bits + 1)
         for pairs, radius in samples:
@@ -154,8 +164,14 @@ class _Tail:
         start = _tail_start(widest)
         self._last = min(start + _MORE_DISTANCES, bits)
         self.first = self._find_first(start)
-        self.use_counts = (self.counts >= _ENOUGH) & (np.arange(bits + 1) >= self.first)
-        self.fit = self._fit(self.counts)
+        fit = self._fit(self.counts)
+        self.effective_bits = fit.effective_bits
+        self.copies_end = hash_type.default_radius
+        self.many_alike = self.first > self.copies_end + 1
+        if self.many_alike:
+            self.first = 0
+        self.use_counts = self.many_alike | (self.counts >= _ENOUGH) & (np.arange(bits + 1) >= self.first)
+        self.fit = fit if self.many_alike else self._fit(self.counts)
 
     def shares(self) -> NDArray[np.float64]:
         """Return the share of pairs at each distance."""
@@ -164,10 +180,15 @@ class _Tail:
     def resampled_shares(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return the shares of a bootstrap sample."""
         counts = np.sum([pairs.resampled(self.bits, rng) for pairs, _ in self._samples], axis=0)
-        return np.where(self.use_counts, counts / self.exposure, self._fit(counts).share)
+        fit = self.fit if self.many_alike else self._fit(counts)
+        return np.where(self.use_counts, counts / self.exposure, fit.share)
 
     def bound(self) -> NDArray[np.float64]:
         """Return a bound of the shares from above, as far as extrapolation goes."""
+        if self.many_alike:
+            # Where none was seen there may be three, with 95 % certainty.
+            unseen = np.where(np.arange(self.bits + 1) == 0, 3 / self.exposure, 0.0)
+            return np.asarray(self.shares() + unseen)
         lowest = int(np.argmax(self.use_counts))
         return np.where(self.use_counts, self.counts / self.exposure, self.model.straightened(self.fit, lowest))
 
@@ -206,9 +227,13 @@ def _estimate(tail: _Tail, hash_count: int, rng: np.random.Generator) -> MatchEs
     resampled = [per_million(tail.resampled_shares(rng)) for _ in range(_BOOTSTRAPS)]
     low, high = np.percentile(resampled, _INTERVAL, axis=0)
     counted = per_million(np.where(tail.use_counts, tail.shares(), 0.0))
+    if tail.many_alike:
+        # Close pairs may be copies all the same.
+        low = np.minimum(low, per_million(np.where(np.arange(tail.bits + 1) > tail.copies_end, tail.shares(), 0.0)))
     return MatchEstimate(
         hash_count=hash_count,
-        effective_bits=tail.fit.effective_bits,
+        effective_bits=tail.effective_bits,
+        many_alike=tail.many_alike,
         copies_radius=tail.first - 1 if tail.counts[: tail.first].any() else -1,
         matches=matches,
         low=np.minimum(low, counted * (1 - _LEAST_ERROR) + (matches - counted) * (1 - _LEAST_ERROR_OF_MODEL)),

@@ -207,6 +207,7 @@ def estimate_message(generation: int, estimate: MatchEstimate) -> banks_pb2.Esti
         generation=generation,
         hash_count=estimate.hash_count,
         effective_bits=estimate.effective_bits,
+        many_alike=estimate.many_alike,
         copies_radius=estimate.copies_radius if estimate.copies_radius >= 0 else None,
         estimates=[
             banks_pb2.RadiusEstimate(

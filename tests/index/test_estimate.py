@@ -46,6 +46,7 @@ def test_of_fair_bits_the_formula_is_met_at_every_radius():
     assert ((estimate.low <= truth) & (truth <= estimate.high))[:21].all()
     assert estimate.effective_bits == pytest.approx(64, rel=0.1)
     assert estimate.copies_radius == -1
+    assert not estimate.many_alike
     assert estimate.counted[4] == 0
     assert estimate.counted[16] > 0.9
     assert (np.diff(estimate.matches) >= 0).all()
@@ -88,9 +89,34 @@ def test_copies_in_the_list_are_told_from_random_matches(images):
     truth = np.bincount(distance, minlength=13).cumsum() / len(others) * 1e6
     check_skewed(estimate, truth, len(codes))
     assert 3 <= estimate.copies_radius <= 8
+    assert not estimate.many_alike
     # The list's own images find their copies.
     assert estimate.list_matches[3] > 300_000
     assert estimate.matches[3] < 100
+
+
+def test_images_that_look_alike_are_not_taken_for_copies():
+    """A tenth of the images are of 20 kinds, as pages of text are; nobody has copied them."""
+    rng = np.random.default_rng(8)
+    kinds = uniform(rng, 20)
+
+    def some(n: int) -> np.ndarray:
+        codes = uniform(rng, n)
+        alike = kinds[rng.integers(0, 20, n // 10)]
+        noise = np.packbits(rng.random((n // 10, 64)) < 0.12, axis=1).view(np.uint64)
+        codes[: n // 10] = alike ^ noise
+        return rng.permutation(codes)
+
+    listed, others = some(20_000), some(50_000)
+    truth = np.bincount(Index.build(listed).search(others, 12).distance, minlength=13).cumsum() / 50_000 * 1e6
+    estimate = estimated(listed, PHASH)
+    assert estimate.many_alike
+    assert truth[8] > 1000 * uniform_matches(64, 20_000)[8]
+    assert estimate.matches[4:13] == pytest.approx(truth[4:13], rel=0.5)
+    assert ((estimate.low[4:13] <= truth[4:13]) & (truth[4:13] <= 1.2 * estimate.high[4:13])).all()
+    # They may be copies, for all that can be known.
+    assert estimate.low[8] == 0
+    assert 0 < estimate.high[0] < 1000
 
 
 def test_hashes_of_one_entry_are_not_compared(images):

@@ -1028,6 +1028,7 @@ class EstimateMatchesResponse(google.protobuf.message.Message):
     EFFECTIVE_BITS_FIELD_NUMBER: builtins.int
     COPIES_RADIUS_FIELD_NUMBER: builtins.int
     ESTIMATES_FIELD_NUMBER: builtins.int
+    MANY_ALIKE_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """The generation whose hashes were counted, and how many of them."""
     hash_count: builtins.int
@@ -1035,6 +1036,8 @@ class EstimateMatchesResponse(google.protobuf.message.Message):
     """How many independent, fair bits a hash is worth, as far as small distances go."""
     copies_radius: builtins.int
     """Up to this distance, inclusive, hashes of the bank were taken for copies of one image. Unset: there are none."""
+    many_alike: builtins.bool
+    """Many images of the bank look alike to the hash: copies could not be told from them, and all pairs were counted."""
     @property
     def estimates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RadiusEstimate]:
         """Every radius from 0 to the width of the hash."""
@@ -1047,9 +1050,10 @@ class EstimateMatchesResponse(google.protobuf.message.Message):
         effective_bits: builtins.float = ...,
         copies_radius: builtins.int | None = ...,
         estimates: collections.abc.Iterable[Global___RadiusEstimate] | None = ...,
+        many_alike: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_copies_radius", b"_copies_radius", "copies_radius", b"copies_radius"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_copies_radius", b"_copies_radius", "copies_radius", b"copies_radius", "effective_bits", b"effective_bits", "estimates", b"estimates", "generation", b"generation", "hash_count", b"hash_count"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_copies_radius", b"_copies_radius", "copies_radius", b"copies_radius", "effective_bits", b"effective_bits", "estimates", b"estimates", "generation", b"generation", "hash_count", b"hash_count", "many_alike", b"many_alike"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_copies_radius", b"_copies_radius"]) -> typing.Literal["copies_radius"] | None: ...
 
 Global___EstimateMatchesResponse: typing_extensions.TypeAlias = EstimateMatchesResponse

@@ -47,6 +47,10 @@ def estimate(
     )
     if found.HasField("copies_radius"):
         output.print(f"pairs up to distance {found.copies_radius} were taken for copies of one image, and left out")
+    if found.many_alike:
+        output.print(
+            "many images look alike to this hash: copies could not be told from them, and all pairs were counted"
+        )
     output.print()
     numbers = ("radius", "random matches", "low", "high", "counted", "if bits were fair", "within the list")
     made = table(*numbers, right=numbers)
