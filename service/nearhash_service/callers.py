@@ -15,7 +15,7 @@ import grpc
 from nearhash_service.config import Caller
 from nearhash_service.errors import Forbidden, Unauthenticated
 
-__all__ = ["ANYBODY", "KnownCallers", "check_banks", "current_caller", "set_current_caller"]
+__all__ = ["ANYBODY", "KnownCallers", "certificate_names", "check_banks", "current_caller", "set_current_caller"]
 
 ANYBODY = Caller(name="anybody", roles=("lookup", "admin"))
 """Who calls where no callers are configured. Stored hashes are for those who are named alone."""

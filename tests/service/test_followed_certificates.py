@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import socket
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
@@ -18,7 +17,7 @@ from nearhash_service.server import Server
 
 from .calls import audit, create
 from .certificates import Authority
-from .running import connected, eventually
+from .running import connected, eventually, free_port
 
 LIST_BANKS = "/nearhash.v1.BankService/ListBanks"
 OPERATORS = (Caller(name="by-alternative-name", roles=("admin",), certificates=("operator.example",)),)
@@ -45,12 +44,6 @@ def serve(tmp_path, published, authority):
             return address, followed
 
         yield start
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def trusting(authority, files=None) -> grpc.ChannelCredentials:

@@ -16,9 +16,8 @@ from nearhash_index.store import DataDirectory
 from nearhash_service.server import Server
 
 from .guarded import METHODS, call_raw, calling, guarding, token_of
-from .running import connected, eventually
+from .running import connected, eventually, free_port
 from .sample import DISABLED, EMPTY, NARROW
-from .test_followed_certificates import free_port
 from .violations import refusal
 
 REFUSALS = {
