@@ -187,6 +187,29 @@ def test_closing_the_client_fails_those_who_wait(serve):
     assert all(isinstance(error, ServerError | ValueError) for error in errors)
 
 
+def test_closing_the_asyncio_client_fails_those_who_wait(serve):
+    over = threading.Event()
+
+    def answer(_request, context):
+        context.add_callback(over.set)
+        over.wait(10)
+        return lookup_pb2.LookupResponse()
+
+    peer = serve(answer)
+
+    async def run():
+        async with AsyncClient(peer.target, max_concurrent_calls=1) as client:
+            waiting = [asyncio.create_task(client.lookup_one(value)) for value in range(4)]
+            while not peer.requests:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            return await asyncio.gather(*waiting, return_exceptions=True)
+
+    first, *others = asyncio.run(run())
+    assert isinstance(first, ServerError)
+    assert all(isinstance(error, Exception) for error in others)
+
+
 def test_cancelled_tasks_are_not_sent(serve):
     peer = serve(slowly(0.3))
 
