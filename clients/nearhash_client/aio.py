@@ -16,7 +16,7 @@ from .deadline import Deadline
 from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
 from .patience import pause_s
-from .requests import LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Part, Terms, checked_int, checked_number
+from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int, checked_number
 from .results import AnsweredBatch, LookupResult
 from .tokens import Token
 
@@ -135,9 +135,11 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _call(self, request: lookup_pb2.LookupRequest, deadline: Deadline) -> lookup_pb2.LookupResponse:
+    async def _call(
+        self, request: lookup_pb2.LookupRequest, deadline: Deadline, metadata: Metadata = ()
+    ) -> lookup_pb2.LookupResponse:
         try:
-            return await self._stub.Lookup(request, timeout=deadline.remaining_s())
+            return await self._stub.Lookup(request, timeout=deadline.remaining_s(), metadata=metadata)
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
 
@@ -161,7 +163,7 @@ class AsyncClient:
     async def _call_until(self, part: Part, deadline: Deadline) -> lookup_pb2.LookupResponse:
         while True:
             try:
-                return await self._call(part.request, deadline)
+                return await self._call(part.request, deadline, BULK)
             except NearHashError as error:
                 await asyncio.sleep(pause_s(error, deadline))
 

@@ -18,7 +18,7 @@ from .deadline import Deadline
 from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
 from .patience import pause_s
-from .requests import LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Part, Terms, checked_int, checked_number
+from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int, checked_number
 from .results import AnsweredBatch, LookupResult
 from .tokens import Token
 
@@ -179,6 +179,7 @@ class Client:
 
         At most `max_concurrent_calls` pieces are held at once. The input is read as the answers are taken. A piece that
         finds the server overloaded or unavailable is sent again, when the server asks for that, until its `timeout_s`.
+        These lookups make way for all others: the server answers them as bulk.
 
         Parameters
         ----------
@@ -239,19 +240,24 @@ class Client:
     ) -> None:
         self.close()
 
-    def _call(self, request: lookup_pb2.LookupRequest, deadline: Deadline) -> lookup_pb2.LookupResponse:
+    def _call(
+        self, request: lookup_pb2.LookupRequest, deadline: Deadline, metadata: Metadata = ()
+    ) -> lookup_pb2.LookupResponse:
         try:
-            return self._stub.Lookup(request, timeout=deadline.remaining_s())
+            return self._stub.Lookup(request, timeout=deadline.remaining_s(), metadata=metadata)
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
 
-    def _calls(self, parts: Iterable[Part], deadline: Callable[[], Deadline]) -> Generator[_Call]:
+    def _calls(
+        self, parts: Iterable[Part], deadline: Callable[[], Deadline], metadata: Metadata = ()
+    ) -> Generator[_Call]:
         """Send calls ahead, and yield them in order. Those not taken are cancelled at the end."""
         under_way: deque[_Call] = deque()
         try:
             for part in parts:
                 until = deadline()
-                under_way.append((part, until, self._stub.Lookup.future(part.request, timeout=until.remaining_s())))
+                sent = self._stub.Lookup.future(part.request, timeout=until.remaining_s(), metadata=metadata)
+                under_way.append((part, until, sent))
                 if len(under_way) == self._max_concurrent_calls:
                     yield under_way.popleft()
             while under_way:
@@ -261,7 +267,7 @@ class Client:
                 call.cancel()
 
     def _answer_in_order(self, parts: Iterator[Part], deadline: Callable[[], Deadline]) -> Iterator[AnsweredBatch]:
-        with closing(self._calls(parts, deadline)) as calls:
+        with closing(self._calls(parts, deadline, BULK)) as calls:
             for part, until, call in calls:
                 try:
                     response = _response(call)
@@ -273,7 +279,7 @@ class Client:
         while True:
             time.sleep(pause_s(error, deadline))
             try:
-                return self._call(part.request, deadline)
+                return self._call(part.request, deadline, BULK)
             except NearHashError as again:
                 error = again
 

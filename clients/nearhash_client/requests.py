@@ -16,6 +16,10 @@ from .packing import is_array, pack
 MAX_BATCH = 4096
 LOOKUP_SERVICE = lookup_pb2.DESCRIPTOR.services_by_name["LookupService"].full_name
 
+Metadata = tuple[tuple[str, str], ...]
+BULK: Metadata = (("nearhash-priority", "bulk"),)
+"""Sent with lookups that make way for all others."""
+
 
 class LookupOptions(TypedDict, total=False):
     """What every lookup may say beside its hashes.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import grpc
 
 from nearhash_service.callers import current_caller
 
-__all__ = ["CurrentCall", "LookupNote", "current_call", "note_lookup", "set_current_call"]
+__all__ = ["CurrentCall", "LookupNote", "current_call", "current_call_is", "note_lookup"]
 
 _MAX_ID_LENGTH = 100
 _TRACE_PARENT_PARTS = 4
@@ -66,9 +66,16 @@ _call: ContextVar[tuple[str, grpc.ServicerContext]] = ContextVar("call")
 _lookup: ContextVar[tuple[str, int, int, int]] = ContextVar("lookup")
 
 
-def set_current_call(method: str, context: grpc.ServicerContext) -> None:
-    """Say which call is answered from now on."""
-    _call.set((method, context))
+@contextmanager
+def current_call_is(method: str, context: grpc.ServicerContext) -> Iterator[None]:
+    """Say which call is answered meanwhile."""
+    token = _call.set((method, context))
+    try:
+        yield
+    finally:
+        # Or the call would hold itself: gRPC's context of a call holds the variables that hold it. It would live until
+        # the next garbage collection, and count as a stream of its connection, of which there may be 200.
+        _call.reset(token)
 
 
 def note_lookup(hash_type: str, query_count: int, generation: int, match_count: int) -> None:

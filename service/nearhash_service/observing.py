@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from nearhash.v1 import lookup_pb2
-from nearhash_service.current_call import current_call, set_current_call
+from nearhash_service.current_call import current_call, current_call_is
 from nearhash_service.interceptors import Handler, UnaryInterceptor
 from nearhash_service.metrics.calls import CallCounts
 from nearhash_service.tracing import Tracing
@@ -57,20 +57,20 @@ class ObservingInterceptor(UnaryInterceptor):
         slow_s = self._slow_call_s if method.startswith(_LOOKUPS) else math.inf
 
         def call(request: Any, context: grpc.ServicerContext) -> Any:
-            set_current_call(method, context)
-            counts.begin()
-            begin_s = perf_counter()
-            code = "OK"
-            try:
-                return answer(request, context)
-            except Exception:
-                code = _code_name(context)
-                raise
-            finally:
-                took_s = perf_counter() - begin_s
-                counts.end(code, took_s)
-                if took_s > slow_s:
-                    _log_slow(took_s, code)
+            with current_call_is(method, context):
+                counts.begin()
+                begin_s = perf_counter()
+                code = "OK"
+                try:
+                    return answer(request, context)
+                except Exception:
+                    code = _code_name(context)
+                    raise
+                finally:
+                    took_s = perf_counter() - begin_s
+                    counts.end(code, took_s)
+                    if took_s > slow_s:
+                        _log_slow(took_s, code)
 
         return call
 

@@ -41,6 +41,21 @@ def look_up_many(request) -> Callable[..., list[AnsweredBatch]]:
     return request.param
 
 
+def test_they_are_bulk_lookups_and_others_are_not(serve, look_up_many):
+    priorities = []
+
+    def answer(_request, context):
+        priorities.append(dict(context.invocation_metadata()).get("nearhash-priority"))
+        return lookup_pb2.LookupResponse(generation=1)
+
+    peer = serve(answer)
+    look_up_many(peer.target, range(10))
+    assert priorities == ["bulk"] * 3
+    with Client(peer.target, max_batch=4) as client:
+        client.lookup(range(10))
+    assert priorities[3:] == [None] * 3
+
+
 def test_answers_come_in_order_with_positions_in_the_whole_input(serve, look_up_many):
     def answer(request, context):
         # Earlier pieces take longer.
