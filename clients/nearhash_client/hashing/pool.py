@@ -58,7 +58,11 @@ class HashingPool:
         ImageError
             If the process died of it.
         """
-        (answer,) = self.map(partial(compute, hash_types=hash_types, **options), [source])
+        return self.run(partial(compute, hash_types=hash_types, **options), source)
+
+    def run(self, function: Callable[[T], R], item: T) -> R:
+        """Return a function's result, or raise its error, or the error that says that it was ended; see `map`."""
+        (answer,) = self.map(function, [item])
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from nearhash_client.client import Client
 from nearhash_client.deadline import Deadline
 from nearhash_client.errors import NearHashError
-from nearhash_client.hashing import ImageError, Limits
+from nearhash_client.hashing import HashingPool, ImageError, Limits
 from nearhash_client.hashing.video import Sampling, compute_video
 from nearhash_client.results import LookupResult, Match
 
@@ -101,6 +102,7 @@ def match_video(
     sampling: Sampling = "seconds",
     timeout_s: float | None = None,
     limits: Limits = _DEFAULT_LIMITS,
+    pool: HashingPool | None = None,
 ) -> VideoVerdict:
     """Look a video up: its file by the policy's digests, then its frames by PDQ, all in one lookup.
 
@@ -114,7 +116,7 @@ def match_video(
         A path, or a file's bytes.
     sampling
         As for `compute_video`.
-    policy, banks, timeout_s, limits
+    policy, banks, timeout_s, limits, pool
         As for `match_image`.
 
     Raises
@@ -128,7 +130,8 @@ def match_video(
     if file.action is Action.BLOCK or file.allowed:
         return VideoVerdict(file.action, file, failures=file.failures)
     try:
-        video = compute_video(source, sampling=sampling, min_quality=policy.min_quality, limits=limits)
+        hash_it = partial(compute_video, sampling=sampling, min_quality=policy.min_quality, limits=limits)
+        video = pool.run(hash_it, source) if pool else hash_it(source)
         found = None
         if video.hashes:
             found = client.lookup(

@@ -1,6 +1,6 @@
 import json
 
-from nearhash_client.hashing import Limits
+from nearhash_client.hashing import HashingPool, Limits
 from nearhash_client.matching import Action, Policy, VideoRule
 from nearhash_client.matching.videos import match_video
 
@@ -48,6 +48,12 @@ def test_a_cut_of_a_listed_video_matches_with_all_of_its_own_frames(client):
 def test_a_video_that_contains_a_listed_one_is_reviewed(client):
     verdict = match_video(encode([*other_scenes(5), *scenes()]), client=client, timeout_s=30)
     assert shares(verdict) == [("clip", "review", 5, 0.5, 5, 1.0)]
+
+
+def test_a_pool_answers_the_same(client):
+    copy = encode(scenes(), "matroska", crf="35")
+    with HashingPool(1) as pool:
+        assert match_video(copy, client=client, pool=pool, timeout_s=60) == match_video(copy, client=client)
 
 
 def test_a_frame_that_is_shown_again_counts_once_for_the_entry(client):
