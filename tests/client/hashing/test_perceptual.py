@@ -35,7 +35,7 @@ def test_the_forms_are_the_eight_of_a_square():
     assert tuple(TURNED) == FORMS
 
 
-@pytest.mark.parametrize("name", photographs.ALL)
+@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "rocket.jpg", "camera.png"])
 @pytest.mark.parametrize("hash_type", SIXTY_FOUR_BITS)
 def test_each_form_of_64_bits_is_the_hash_of_the_picture_turned(name, hash_type):
     image = load(name)
