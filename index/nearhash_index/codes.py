@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HashType
 
-__all__ = ["Codes", "check_codes", "codes_from_bytes", "codes_from_hex", "codes_to_bytes", "hex_to_hash"]
+__all__ = ["Codes", "check_codes", "codes_from_bytes", "codes_from_hex", "codes_to_bytes", "count_hashes", "hex_to_hash"]
 
 Codes: TypeAlias = NDArray[np.uint64]
 """uint64[n, words]."""
@@ -40,15 +40,24 @@ def codes_from_bytes(packed: bytes | memoryview, hash_type: HashType, field: str
     InvalidInput
         If the length is not a multiple of the hash's width.
     """
+    count_hashes(packed, hash_type, field)
     width = hash_type.size_bytes
-    if len(packed) % width:
-        raise InvalidInput(
-            field, f"{len(packed)} bytes are no whole number of {hash_type.name} hashes, which have {width} bytes each"
-        )
     if width % 8:
         rows = np.frombuffer(packed, dtype=np.uint8).reshape(-1, width)
         packed = np.pad(rows, ((0, 0), (0, -width % 8))).tobytes()
     return np.frombuffer(packed, dtype=">u8").astype(np.uint64).reshape(-1, hash_type.words)
+
+
+def count_hashes(packed: bytes | memoryview, hash_type: HashType, field: str = "hashes") -> int:
+    """Return the number of concatenated hashes; raise InvalidInput if it is not whole."""
+    count, more_bytes = divmod(len(packed), hash_type.size_bytes)
+    if more_bytes:
+        raise InvalidInput(
+            field,
+            f"{len(packed)} bytes are no whole number of {hash_type.name} hashes, which have {hash_type.size_bytes} "
+            "bytes each",
+        )
+    return count
 
 
 def codes_to_bytes(codes: Codes, hash_type: HashType) -> bytes:

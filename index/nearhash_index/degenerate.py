@@ -15,7 +15,7 @@ from nearhash_index.codes import Codes
 from nearhash_index.degenerate_kernels import find_degenerate
 from nearhash_index.hash_types import HashType
 
-__all__ = ["degenerate_reason", "degenerate_rows"]
+__all__ = ["degenerate_reason", "degenerate_rows", "limits"]
 
 _RARE_SHARE = 16
 """A hash with at most a 16th of its bits set, or clear, is degenerate."""
@@ -35,8 +35,16 @@ def degenerate_rows(codes: Codes, hash_type: HashType) -> NDArray[np.int64]:
     if not hash_type.perceptual:
         return np.empty(0, dtype=np.int64)
     rows = np.empty(len(codes), dtype=np.int64)
-    side = np.uint64(math.isqrt(hash_type.bits))
-    return rows[: find_degenerate(codes, side, hash_type.bits // _RARE_SHARE, rows)]
+    side, few = limits(hash_type)
+    return rows[: find_degenerate(codes, np.uint64(side), few, rows)]
+
+
+def limits(hash_type: HashType) -> tuple[int, int]:
+    """Return the side of a hash seen as a square, in bits, and how many bits set or clear are too few (inclusive).
+
+    The side is 0 for digests.
+    """
+    return (math.isqrt(hash_type.bits), hash_type.bits // _RARE_SHARE) if hash_type.perceptual else (0, 0)
 
 
 def degenerate_reason(hash_type: HashType) -> str:

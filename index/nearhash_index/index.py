@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearhash_index import brute_force, calibration, tables
+from nearhash_index.absence import AbsenceCheck
 from nearhash_index.bands import Band
 from nearhash_index.brute_force import Planes
 from nearhash_index.codes import Codes, check_codes
 from nearhash_index.errors import InvalidInput
 from nearhash_index.explain import Explanation
+from nearhash_index.hash_types import HashType
 from nearhash_index.layout import choose_bands
 from nearhash_index.matches import Hits, Matches
 from nearhash_index.plan import Plan, Planner
@@ -30,6 +32,8 @@ R = TypeVar("R")
 _MOST_CODES = 2**32 - 1
 """Ids and offsets have 32 bits."""
 _RADIUS_PER_WORD = 8
+_SHORT_NS = 100_000
+"""Others can wait so long for the GIL."""
 _LEAST_NS_PER_THREAD = 200_000
 """To start a thread takes about as long."""
 
@@ -187,6 +191,19 @@ class Index:
             expected_us=(plan.cost_ns if plan else self._brute_force_ns(radius)) / 1000,
             bytes_per_hash={name: array.nbytes / n for name, array in self.arrays().items()},
         )
+
+    def absence_check(self, hash_type: HashType, radius: int, added: Planes | None) -> AbsenceCheck | None:
+        """Return what tells quickly that a hash is near nothing here or among the codes added; None if that is long.
+
+        Raises
+        ------
+        InvalidInput
+            If the radius is out of range.
+        """
+        plan = self._plan(_checked_radius(radius, self.words))
+        if (plan.cost_ns if plan else self._brute_force_ns(radius)) > _SHORT_NS:
+            return None
+        return AbsenceCheck(hash_type, radius, self._planes, (self._tables, plan) if plan else None, added)
 
     def warm(self, radius: int | None = None) -> None:
         """Load the kernels and every page of the arrays, so that the first queries of that radius are fast, too."""

@@ -9,8 +9,9 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
-__all__ = ["LANES", "LINE", "near_lanes", "popcount", "prefetch"]
+__all__ = ["LANES", "LINE", "array_at", "near_lanes", "planes_at", "popcount", "prefetch", "room_at"]
 
 LINE = 16
 """uint32 values per cache line."""
@@ -59,6 +60,53 @@ def near_lanes(_context: Any, array: Any, index: Any, value: Any, bound: Any) ->
         return builder.bitcast(near, ir.IntType(LANES))
 
     return types.uint32(array, index, value, bound), generate
+
+
+@intrinsic
+def array_at(_context: Any, address: Any, shape: Any, like: Any) -> Any:
+    """Return the C-contiguous, read-only array of the dtype of `like` that lies at an address. It owns nothing."""
+    return _array_at(types.Array(like, len(shape), "C", readonly=True), address, shape, like)
+
+
+@intrinsic
+def room_at(_context: Any, address: Any, shape: Any, like: Any) -> Any:
+    """Return what `array_at` does, to be written to."""
+    return _array_at(types.Array(like, len(shape), "C"), address, shape, like)
+
+
+@intrinsic
+def planes_at(_context: Any, address: Any, size: Any, like: Any) -> Any:
+    """Return a tuple of read-only arrays of `size` items each, one after the other, as many as `like` has items."""
+    kind = types.Array(like.dtype, 1, "C", readonly=True)
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        address, size, _ = args
+        item_bytes = ir.Constant(size.type, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+        planes = []
+        for _ in range(len(like)):
+            planes.append(_view(context, builder, kind, address, [size]))
+            address = builder.add(address, builder.mul(size, item_bytes))
+        return context.make_tuple(builder, types.UniTuple(kind, len(like)), planes)
+
+    return types.UniTuple(kind, len(like))(address, size, like), generate
+
+
+def _array_at(kind: Any, address: Any, shape: Any, like: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _view(context, builder, kind, args[0], cgutils.unpack_tuple(builder, args[1]))
+
+    return kind(address, shape, like), generate
+
+
+def _view(context: Any, builder: Any, kind: Any, address: Any, shape: list[Any]) -> Any:
+    """Make an array of a memory that something else keeps."""
+    item = context.get_data_type(kind.dtype)
+    size = context.get_constant(types.intp, context.get_abi_sizeof(item))
+    strides = [size] if len(shape) == 1 else [builder.mul(shape[1], size), size]
+    array = context.make_array(kind)(context, builder)
+    data = builder.inttoptr(address, item.as_pointer())
+    populate_array(array, data=data, shape=shape, strides=strides, itemsize=size, meminfo=None)
+    return array._getvalue()
 
 
 def _address(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -27,7 +27,7 @@ from nearhash_index.matches import Hits
 from nearhash_index.plan import MAX_THRESHOLD, Plan
 from nearhash_index.table_kernels import SLACK
 
-__all__ = ["Tables", "bucket_sizes", "build", "read_only", "search"]
+__all__ = ["Tables", "bucket_sizes", "build", "new_room", "read_only", "search"]
 
 _ROOM_FOR_PROBES = 16384
 """Probes whose borders are read together; a query with more has room of its own."""
@@ -130,7 +130,7 @@ def search(
     int64[l]
         Rows of the queries left to brute force, ascending; of these there are no hits.
     """
-    room = _room(len(plan.probes.masks), _ROOM_FOR_CANDIDATES + SLACK * plan.limits.candidates)
+    room = _room(plan)
     refused = np.zeros(len(queries), dtype=np.bool_)
     capacity = max(_FIRST_CAPACITY, _MATCHES_PER_QUERY * len(queries))
     while True:
@@ -148,19 +148,28 @@ def search(
     return Hits(*(array[kept] for array in hits)), np.flatnonzero(refused)
 
 
-def _room(probes: int, candidates: int) -> table_kernels.Room:
-    """Return this thread's room for a search, which the next search of the thread uses again."""
+def new_room(plan: Plan) -> table_kernels.Room:
+    """Make room for searches by that plan, one at a time."""
+    probes = max(len(plan.probes.masks), _ROOM_FOR_PROBES)
+    return table_kernels.Room(
+        begins=np.empty(probes, dtype=np.uint32),
+        ends=np.empty(probes, dtype=np.uint32),
+        entries=np.empty(_ROOM_FOR_QUERIES, dtype=np.uint64),
+        candidates=np.empty((_candidates_of(plan), 4), dtype=np.int64),
+        difference=np.empty(_MOST_WORDS, dtype=np.uint64),
+    )
+
+
+def _room(plan: Plan) -> table_kernels.Room:
+    """Return this thread's room, large enough for the plan."""
     room: table_kernels.Room | None = getattr(_rooms, "room", None)
-    if room is None or len(room.begins) < probes or len(room.candidates) < candidates:
-        probes = max(probes, _ROOM_FOR_PROBES)
-        room = _rooms.room = table_kernels.Room(
-            begins=np.empty(probes, dtype=np.uint32),
-            ends=np.empty(probes, dtype=np.uint32),
-            entries=np.empty(_ROOM_FOR_QUERIES, dtype=np.uint64),
-            candidates=np.empty((candidates, 4), dtype=np.int64),
-            difference=np.empty(_MOST_WORDS, dtype=np.uint64),
-        )
+    if room is None or len(room.begins) < len(plan.probes.masks) or len(room.candidates) < _candidates_of(plan):
+        room = _rooms.room = new_room(plan)
     return room
+
+
+def _candidates_of(plan: Plan) -> int:
+    return _ROOM_FOR_CANDIDATES + SLACK * plan.limits.candidates
 
 
 def bucket_sizes(tables: Tables) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nearhash_index.absence import AbsenceCheck
 from nearhash_index.entries import Bank
 from nearhash_index.errors import BankDisabled, UnknownName
 from nearhash_index.hash_types import HashType, check_radius
@@ -41,10 +42,17 @@ class Reach(NamedTuple):
         Inclusive, in bits; -1 for a bank that is not searched.
     widest : int
         The largest of them.
+    absence : AbsenceCheck, optional
+        Tells quickly that a hash is not even within the widest of any entry.
     """
 
     radii: NDArray[np.int64]
     widest: int
+    absence: AbsenceCheck | None
+
+    def is_absent(self, packed: bytes) -> bool:
+        """Return True if a lookup of this one hash is known to find nothing; False if the lookup has to be made."""
+        return self.absence is not None and self.absence(packed)
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,15 @@ class View:
             else _NOT_SEARCHED
             for bank in self.banks
         ]
-        return Reach(np.array(radii, dtype=np.int64), max(radii, default=_NOT_SEARCHED))
+        widest = max(radii, default=_NOT_SEARCHED)
+        return Reach(np.array(radii, dtype=np.int64), widest, self._absence_check(hash_type, widest))
+
+    def _absence_check(self, hash_type: HashType, radius: int) -> AbsenceCheck | None:
+        segment = self.generation.segments.get(hash_type.name)
+        delta = self.delta.segments.get(hash_type.name)
+        if radius == _NOT_SEARCHED or segment is None:
+            return None
+        return segment.index.absence_check(hash_type, radius, None if delta is None else delta.planes)
 
     def bank_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the position of the bank of each entry."""

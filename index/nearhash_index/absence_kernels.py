@@ -1,0 +1,144 @@
+# mypy: disable-error-code="call-arg, var-annotated, assignment, no-untyped-call"
+# (Numba passes the first argument of an intrinsic itself, and types the kernels.)
+"""The Numba kernel that tells in one call that a lone hash is near nothing.
+
+To hand a kernel an array, Numba takes the Python object apart, and a search takes some thirty of them. Between calls of
+gRPC, which leave the caches cold, that costs more than the search. So this kernel is given one array of addresses, the
+context, which `absence` fills once. It keeps the GIL, so that the room that the context names is its own.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from nearhash_index.degenerate_kernels import find_degenerate
+from nearhash_index.intrinsics import array_at, planes_at, room_at
+from nearhash_index.kernels import has_match
+from nearhash_index.plan import Limits, Probes
+from nearhash_index.table_kernels import Found, Room, search
+from nearhash_index.tables import Tables
+
+__all__ = ["ARRAYS", "NUMBERS", "kernel_for"]
+
+ARRAYS = (
+    "query", "row", "refused", "added", "planes",
+    "word", "shift", "bits", "first_bucket", "offsets", "entries", "rests", "ids",
+    "masks", "starts", "both_stops", "thresholds", "word_radii",
+    "begins", "ends", "entry_counts", "candidates", "difference",
+    "query_out", "code_out", "distance_out",
+)  # fmt: skip
+"""What the context is about, in its order: of each array the address, and its size in either dimension."""
+(
+    _QUERY, _ROW, _REFUSED, _ADDED, _PLANES,
+    _WORD, _SHIFT, _BITS, _FIRST_BUCKET, _OFFSETS, _ENTRIES, _RESTS, _IDS,
+    _MASKS, _STARTS, _BOTH_STOPS, _THRESHOLDS, _WORD_RADII,
+    _BEGINS, _ENDS, _ENTRY_COUNTS, _CANDIDATES, _DIFFERENCE,
+    _QUERY_OUT, _CODE_OUT, _DISTANCE_OUT,
+) = range(0, 3 * len(ARRAYS), 3)  # fmt: skip
+NUMBERS = ("side", "few", "radius", "lowered", "most_entries", "unsampled", "most_candidates")
+"""What follows. `side` is 0 for digests, which are never degenerate."""
+(_SIDE, _FEW, _RADIUS, _LOWERED, _MOST_ENTRIES, _UNSAMPLED, _MOST_CANDIDATES) = range(
+    3 * len(ARRAYS), 3 * len(ARRAYS) + len(NUMBERS)
+)
+_U16, _U32, _U64, _I64, _BOOL = np.uint16(0), np.uint32(0), np.uint64(0), np.int64(0), np.bool_(False)
+"""Stand for their dtypes."""
+
+
+@cache
+def kernel_for(words: int) -> Any:
+    """Return the kernel for codes of that many words.
+
+    It takes the context, int64[3 * len(ARRAYS) + len(NUMBERS)], and a hash, uint8[bytes], and returns a bool: True if
+    the hash is near nothing, False if it may be near something or is degenerate.
+    """
+    like = (_U16,) * 4 if words == 1 else (_U64,) * words
+
+    @njit(cache=True)
+    def is_absent(context: Any, packed: Any) -> Any:
+        return _is_absent(context, packed, like)
+
+    return is_absent
+
+
+@njit(cache=True)
+def _is_absent(context: Any, packed: Any, like: Any) -> Any:
+    query = room_at(context[_QUERY], (context[_QUERY + 1], context[_QUERY + 2]), _U64)
+    for w in range(query.shape[1]):
+        word = np.uint64(0)
+        for i in range(8 * w, 8 * w + 8):
+            word = (word << np.uint64(8)) | np.uint64(packed[i] if i < packed.size else 0)
+        query[0, w] = word
+    side, radius = context[_SIDE], context[_RADIUS]
+    if side and find_degenerate(query, np.uint64(side), context[_FEW], _room(context, _ROW, _I64)):
+        return False
+    # The same bytes, sliced as the planes are.
+    slices = array_at(context[_QUERY], (np.int64(len(like)),), like[0])
+    if _has_match(context, _ADDED, slices, radius, like):
+        return False
+    if context[_WORD]:
+        return _finds_none(context, radius, like)
+    return not _has_match(context, _PLANES, slices, radius, like)
+
+
+@njit(cache=True)
+def _has_match(context: Any, planes: Any, slices: Any, radius: Any, like: Any) -> Any:
+    size = context[planes + 2]
+    codes = planes_at(context[planes], size, like)
+    return has_match(codes, np.uint64(0), np.uint64(size), slices, type(like[0])(radius))
+
+
+@njit(cache=True)
+def _finds_none(context: Any, radius: Any, like: Any) -> Any:
+    """Search the tables."""
+    tables = Tables(
+        _flat(context, _WORD, _U64),
+        _flat(context, _SHIFT, _U64),
+        _flat(context, _BITS, _U64),
+        _flat(context, _FIRST_BUCKET, _U64),
+        _flat(context, _OFFSETS, _U32),
+        _by_table(context, _ENTRIES, _U32),
+        _by_table(context, _RESTS, _U16),
+        _by_table(context, _IDS, _U32),
+    )
+    probes = Probes(
+        _flat(context, _MASKS, _U32),
+        _flat(context, _STARTS, _I64),
+        _flat(context, _BOTH_STOPS, _I64),
+        _flat(context, _THRESHOLDS, _I64),
+        _flat(context, _WORD_RADII, _I64),
+        context[_LOWERED],
+    )
+    room = Room(
+        _room(context, _BEGINS, _U32),
+        _room(context, _ENDS, _U32),
+        _room(context, _ENTRY_COUNTS, _U64),
+        room_at(context[_CANDIDATES], (context[_CANDIDATES + 1], context[_CANDIDATES + 2]), _I64),
+        _room(context, _DIFFERENCE, _U64),
+    )
+    out = Found(_room(context, _QUERY_OUT, _I64), _room(context, _CODE_OUT, _I64), _room(context, _DISTANCE_OUT, _I64))
+    planes = planes_at(context[_PLANES], context[_PLANES + 2], like)
+    query = _by_table(context, _QUERY, _U64)
+    limits = Limits(context[_MOST_ENTRIES], context[_UNSAMPLED], context[_MOST_CANDIDATES])
+    refused = _room(context, _REFUSED, _BOOL)
+    refused[0] = False
+    found, left = search(tables, probes, planes, query, radius, limits, room, refused, out)
+    return found == 0 and left == 0
+
+
+@njit(cache=True)
+def _flat(context: Any, array: Any, like: Any) -> Any:
+    return array_at(context[array], (context[array + 2],), like)
+
+
+@njit(cache=True)
+def _by_table(context: Any, array: Any, like: Any) -> Any:
+    return array_at(context[array], (context[array + 1], context[array + 2]), like)
+
+
+@njit(cache=True)
+def _room(context: Any, array: Any, like: Any) -> Any:
+    return room_at(context[array], (context[array + 2],), like)
