@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HashType
 
-__all__ = ["Codes", "check_codes", "codes_from_bytes", "codes_from_hex", "codes_to_bytes", "count_hashes", "hex_to_hash"]
+__all__ = [
+    "Codes",
+    "check_codes",
+    "codes_from_bytes",
+    "codes_from_hex",
+    "codes_to_bytes",
+    "count_hashes",
+    "hex_to_hash",
+]
 
 Codes: TypeAlias = NDArray[np.uint64]
 """uint64[n, words]."""

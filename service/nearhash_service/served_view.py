@@ -121,12 +121,13 @@ class ServedView:
         except NearHashIndexError as error:
             self._refused = current, error
             raise
-        _warm(generation)
         follower = DeltaFollower(generation, pinned=current.pinned)
         with self._registry.snapshot() as snapshot:
             delta = follower.read(snapshot, time.time())
         assert delta is not None  # noqa: S101 - the first one always is
-        self._view, self._follower = View(generation, delta), follower
+        view = View(generation, delta)
+        _warm(view)
+        self._view, self._follower = view, follower
         self._served, self._refused, self._error = current, None, None
         self.reload_count += 1
         self.last_reload_s = time.perf_counter() - started_s
@@ -155,10 +156,12 @@ class ServedView:
         self._error = error
 
 
-def _warm(generation: Generation) -> None:
+def _warm(view: View) -> None:
     """Touch every page, and search once at every radius that banks use: no caller shall wait for either."""
-    for name, segment in generation.segments.items():
-        query = np.zeros((1, HASH_TYPES[name].words), dtype=np.uint64)
+    for name, segment in view.generation.segments.items():
+        hash_type = HASH_TYPES[name]
+        query = np.zeros((1, hash_type.words), dtype=np.uint64)
         segment.index.warm()
-        for radius in {bank.radii[name] for bank in generation.manifest.banks}:
+        for radius in {bank.radii[name] for bank in view.banks}:
             segment.index.search(query, radius)
+            view.reach(hash_type, radius, ()).is_absent(bytes(hash_type.size_bytes))
