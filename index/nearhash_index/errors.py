@@ -14,6 +14,7 @@ __all__ = [
     "NotADataDirectory",
     "NotPublished",
     "Pinned",
+    "RegistryLost",
     "SequenceNotReached",
     "StorageFailed",
     "StoreBusy",
@@ -85,6 +86,10 @@ class StoreBusy(NearHashIndexError):
 
 class StorageFailed(NearHashIndexError):
     """A read or write that failed, such as on a full disk. Nothing was changed."""
+
+
+class RegistryLost(NearHashIndexError):
+    """A registry that this process cannot use any more: LMDB demands a new one. Nothing acknowledged is lost."""
 
 
 # Files that cannot be opened.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
+from nearhash_index.errors import RegistryLost
 from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.admission import Admission
 from nearhash_service.bank_service import BankService
@@ -209,6 +211,10 @@ class Server:
         while not self._stopping.wait(self._reload_interval_s):
             try:
                 self._refresh()
+            except RegistryLost as error:
+                _log.critical("This process ends, for another one to take its place: %s", error)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
             except Exception:  # noqa: BLE001 - it must go on: without it the worker would never change again
                 _log.exception("The reload failed for a reason that nobody foresaw")
 

@@ -33,6 +33,7 @@ _CODES: dict[type[errors.NearHashIndexError], int] = {
     Overloaded: code_pb2.RESOURCE_EXHAUSTED,
     TooLate: code_pb2.DEADLINE_EXCEEDED,
     Abandoned: code_pb2.CANCELLED,
+    errors.RegistryLost: code_pb2.UNAVAILABLE,
     errors.NotADataDirectory: code_pb2.DATA_LOSS,
     errors.WrongVersion: code_pb2.DATA_LOSS,
     errors.CorruptData: code_pb2.DATA_LOSS,

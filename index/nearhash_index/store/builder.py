@@ -7,6 +7,7 @@ A process killed at any point leaves the old generation published and, at most, 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,14 +34,21 @@ _UNUSABLE = (NotPublished, NotADataDirectory, WrongVersion, CorruptData)
 """A generation that cannot be read is built anew from the registry, which is the record of truth."""
 
 KEPT_GENERATIONS = 5
-"""So many of the newest generations are kept for roll back, besides the current one."""
+"""Unless told otherwise, so many of the newest generations are kept for roll back, besides the current one."""
+
+_log = logging.getLogger(__name__)
 
 
-def publish(path: Path) -> Manifest:
+def publish(path: Path, kept: int = KEPT_GENERATIONS) -> Manifest:
     """Build a generation from the registry in the data directory at `path`, and make it the current one.
 
     If the current generation has every change already, it stays and nothing is built. Meant for a process of its own:
     O(entries) in time and memory.
+
+    Parameters
+    ----------
+    kept : int
+        So many of the newest earlier generations stay for roll back, at least 1; the others are deleted.
 
     Raises
     ------
@@ -60,7 +68,11 @@ def publish(path: Path) -> Manifest:
                 return current
             manifest = _build(directory, registry)
             directory.set_current(Current(manifest.number))
-            _retire(directory, registry)
+            try:
+                _retire(directory, registry, kept)
+            except (StorageFailed, lmdb.Error, OSError) as error:
+                # What is published is published; the next build tries again.
+                _log.warning("old generations could not be deleted: %s", error)
             return manifest
     except (lmdb.Error, OSError) as error:
         raise StorageFailed(f"the generation could not be written, the old one stays published: {error}") from None
@@ -133,16 +145,16 @@ def _verify(folder: Path, manifest: Manifest) -> None:
             raise CorruptData(f"{folder}: {len(segment.index)} {name} codes were written instead of {count}")
 
 
-def _retire(directory: DataDirectory, registry: Registry) -> None:
+def _retire(directory: DataDirectory, registry: Registry, kept: int) -> None:
     """Delete generations beyond those kept, and the part of the change log that no kept generation needs."""
     current = directory.current().number
     numbers = directory.generation_numbers()
-    kept = {current, *numbers[: KEPT_GENERATIONS + 1]}
+    staying = {current, *numbers[: kept + 1]}
     for number in numbers:
-        if number not in kept:
+        if number not in staying:
             directory.remove_generation(number)
     sequences = []
-    for number in kept:
+    for number in staying:
         with suppress(*_UNUSABLE):
             sequences.append(Manifest.read(directory.generation_path(number)).sequence)
     registry.forget_changes(min(sequences))

@@ -130,10 +130,15 @@ class DataDirectory:
         ------
         UnknownName
             If there is no such generation.
+        StorageFailed
+            If the disk refuses.
         """
         self.existing_generation_path(current.number)
         mark = b" " + _PINNED if current.pinned else b""
-        replace_file(self.path / "CURRENT", b"%06d%b\n" % (current.number, mark))
+        try:
+            replace_file(self.path / "CURRENT", b"%06d%b\n" % (current.number, mark))
+        except OSError as error:
+            raise StorageFailed(f"{self.path / 'CURRENT'} could not be written: {error}") from None
 
     def size_bytes(self) -> int:
         """Return what registry and generations take on the disk."""
@@ -152,8 +157,13 @@ class DataDirectory:
         ------
         StoreBusy
             If another process holds it.
+        StorageFailed
+            If the disk refuses.
         """
-        descriptor = os.open(self.path / "PUBLISH.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            descriptor = os.open(self.path / "PUBLISH.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StorageFailed(f"the data directory cannot be locked: {error}") from None
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,16 +11,18 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import lmdb
 
 from nearhash_index.entries import Bank, EntryState, check_labels, check_name, radii_with_defaults
-from nearhash_index.errors import AlreadyExists, StorageFailed, UnknownName
+from nearhash_index.errors import AlreadyExists, RegistryLost, StorageFailed, UnknownName
 from nearhash_index.store.audit import AuditRecord
 from nearhash_index.store.changes import Author, Change, ChangeCounts, check_author, check_changes
 from nearhash_index.store.data_directory import DataDirectory
+from nearhash_index.store.files import make_folder
 from nearhash_index.store.outcomes import UNCHANGED, decide
 from nearhash_index.store.records import (
     ChangeKind,
@@ -35,10 +37,12 @@ from nearhash_index.store.snapshot import RegistrySnapshot
 
 __all__ = ["Registry"]
 
+_DATABASES = (b"banks", b"entries", b"changes", b"timed", b"audit")
 _MAX_SIZE_BYTES = 1 << 40
 """Address space reserved for the map; the file grows only as needed."""
 _MAX_READERS = 4096
 """Snapshots at one time, of all processes: more than 256 workers have threads."""
+_LOST = "the disk failed in the last step of an earlier change, and only a new process can open the registry again"
 
 
 class Registry:
@@ -49,20 +53,11 @@ class Registry:
 
     def __init__(self, directory: DataDirectory) -> None:
         try:
-            self._env: Any = lmdb.open(
-                str(directory.registry_path),
-                map_size=_MAX_SIZE_BYTES,
-                max_dbs=5,
-                max_readers=_MAX_READERS,
-                mode=0o600,
-                readahead=False,
-            )
-            self._env.reader_check()
-            self._banks, self._entries, self._changes, self._timed, self._audit = (
-                self._env.open_db(name) for name in (b"banks", b"entries", b"changes", b"timed", b"audit")
-            )
+            make_folder(directory.registry_path, lambda folder: _opened(folder)[0].close())
+            self._env, databases = _opened(directory.registry_path)
         except (lmdb.Error, OSError) as error:
             raise StorageFailed(f"the registry {directory.registry_path} cannot be opened: {error}") from None
+        self._banks, self._entries, self._changes, self._timed, self._audit = databases
 
     def close(self) -> None:
         """Let go of the files."""
@@ -113,12 +108,12 @@ class Registry:
 
     def banks(self) -> list[Bank]:
         """Return all banks, by name."""
-        with self._env.begin() as txn:
+        with self._reading() as txn:
             return [bank for _, bank in self._numbered_banks(txn)]
 
     def sequence(self) -> int:
         """Return the sequence of the last change; 0 before the first."""
-        with self._env.begin() as txn:
+        with self._reading() as txn:
             return self._last_sequence(txn)
 
     def apply(
@@ -182,7 +177,7 @@ class Registry:
     @contextmanager
     def snapshot(self) -> Iterator[RegistrySnapshot]:
         """Yield the registry as it is now, unmoved by later changes. Hold it shortly: it keeps freed pages in use."""
-        with self._env.begin() as txn:
+        with self._reading() as txn:
             banks = list(self._numbered_banks(txn))
             yield RegistrySnapshot(txn, self._entries, self._changes, self._timed, self._last_sequence(txn), banks)
 
@@ -199,7 +194,7 @@ class Registry:
 
     def audit(self, limit: int) -> list[AuditRecord]:
         """Return the latest records of the audit log, newest first."""
-        with self._env.begin() as txn, txn.cursor(db=self._audit) as cursor:
+        with self._reading() as txn, txn.cursor(db=self._audit) as cursor:
             records = []
             for _, value in cursor.iterprev() if cursor.last() else ():
                 records.append(AuditRecord(**json.loads(value)))
@@ -257,6 +252,15 @@ class Registry:
                 yield decode_bank(name, value)
 
     @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        """Yield a transaction that reads."""
+        try:
+            with self._env.begin() as txn:
+                yield txn
+        except lmdb.PanicError:
+            raise RegistryLost(_LOST) from None
+
+    @contextmanager
     def _writing(self, *, dry_run: bool = False) -> Iterator[Any]:
         """Yield a transaction that is committed at the end, unless something raises or nothing shall be done."""
         try:
@@ -270,8 +274,29 @@ class Registry:
                 txn.abort()
             else:
                 txn.commit()
+        except lmdb.PanicError:
+            raise RegistryLost(_LOST) from None
         except (lmdb.Error, OSError) as error:
             raise StorageFailed(f"the registry could not be written, nothing was changed: {error}") from None
+
+
+def _opened(folder: Path) -> tuple[Any, list[Any]]:
+    """Return the environment in a folder and its databases, made if they are missing."""
+    env: Any = lmdb.open(
+        str(folder),
+        map_size=_MAX_SIZE_BYTES,
+        max_dbs=len(_DATABASES),
+        max_readers=_MAX_READERS,
+        mode=0o600,
+        readahead=False,
+    )
+    try:
+        # Readers that were killed would keep freed pages in use.
+        env.reader_check()
+        return env, [env.open_db(name) for name in _DATABASES]
+    except BaseException:
+        env.close()
+        raise
 
 
 def _count_matchable(values: Iterable[bytes | None]) -> int:

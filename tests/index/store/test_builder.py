@@ -181,7 +181,7 @@ def kill_one_worker(driver: subprocess.Popen[str], first: int, after_s: float) -
     return applied, published
 
 
-@pytest.mark.parametrize("kills", [30, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("kills", [20, pytest.param(500, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_processes_killed_at_any_moment_lose_nothing(path: Path, kills: int) -> None:
     size = 300
     rng = np.random.default_rng(kills)
