@@ -12,6 +12,7 @@ from nearhash.v1 import banks_pb2, banks_pb2_grpc
 from nearhash_index.entries import check_name
 from nearhash_index.errors import InvalidInput, NearHashIndexError, NotPublished, UnknownName
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
+from nearhash_index.store.build_progress import BuildProgress
 from nearhash_index.store.changes import check_author
 from nearhash_index.store.diff import publish_diff
 from nearhash_index.store.generation import Manifest
@@ -21,6 +22,7 @@ from nearhash_service.estimating import estimate_in_own_process
 from nearhash_service.messages import (
     audit_message,
     bank_message,
+    build_message,
     change_of,
     estimate_message,
     generation_message,
@@ -52,8 +54,10 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         served: ServedView,
         note: Callable[[], WorkerNote],
         instruments: Instruments,
+        kept_generations: int,
     ) -> None:
         self._directory = directory
+        self._kept_generations = kept_generations
         self._registry = registry
         self._served = served
         self._note = note
@@ -109,7 +113,8 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         if request.dry_run:
             return banks_pb2.PublishResponse(diffs=self._diffs())
         author = check_author(author_of(request.author, context))
-        manifest = publish_in_own_process(self._directory.path, self._instruments)
+        kept = request.kept_generations or self._kept_generations
+        manifest = publish_in_own_process(self._directory.path, kept, self._instruments)
         self._registry.note_publishing(f"publish generation {manifest.number}", author)
         return banks_pb2.PublishResponse(generation=generation_message(manifest, self._current()))
 
@@ -179,6 +184,9 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         response.worker.CopyFrom(worker_message(self._note()))
         response.workers.extend(map(worker_message, self._board.notes()))
         response.disk_size_bytes = self._directory.size_bytes()
+        progress = BuildProgress.read(self._directory)
+        if progress:
+            response.build.CopyFrom(build_message(progress))
         with suppress(NearHashIndexError):
             view = self._served.get()
             for name, segment in view.generation.segments.items():

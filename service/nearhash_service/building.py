@@ -24,14 +24,14 @@ _PAUSE_AFTER_FAILURE_S = 60.0
 _log = logging.getLogger(__name__)
 
 
-def publish_in_own_process(path: Path, instruments: Instruments) -> Manifest:
+def publish_in_own_process(path: Path, kept_generations: int, instruments: Instruments) -> Manifest:
     """Do what `publish` does; errors come back as raised."""
     with (
         instruments.timing_build(),
         ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool,
     ):
         try:
-            return pool.submit(publish, path).result()
+            return pool.submit(publish, path, kept_generations).result()
         except BrokenProcessPool:
             raise StorageFailed("the build was killed; the old generation stays published") from None
 
@@ -63,7 +63,9 @@ class AutoPublish:
             pause_s = _LOOK_EVERY_S
             try:
                 if self._is_due():
-                    manifest = publish_in_own_process(self._directory.path, self._instruments)
+                    manifest = publish_in_own_process(
+                        self._directory.path, self._policy.kept_generations, self._instruments
+                    )
                     _log.info("published generation %d, sequence %d", manifest.number, manifest.sequence)
             except (StoreBusy, Pinned):
                 # Somebody publishes, or wants the old generation: nothing to do but to wait.

@@ -16,6 +16,7 @@ from nearhash_index.explain import Explanation
 from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius
 from nearhash_index.store import Current
 from nearhash_index.store.audit import AuditRecord
+from nearhash_index.store.build_progress import BuildProgress
 from nearhash_index.store.changes import (
     Change,
     Disable,
@@ -33,6 +34,7 @@ from nearhash_service.worker_board import WorkerNote
 __all__ = [
     "audit_message",
     "bank_message",
+    "build_message",
     "change_message",
     "change_of",
     "estimate_message",
@@ -183,6 +185,18 @@ def generation_message(manifest: Manifest, current: Current | None) -> banks_pb2
         pinned=current == Current(manifest.number, pinned=True),
     )
     message.create_time.FromDatetime(manifest.create_time)
+    return message
+
+
+def build_message(progress: BuildProgress) -> banks_pb2.BuildStatus:
+    """Return the message for a build under way."""
+    message = banks_pb2.BuildStatus(
+        generation=progress.generation,
+        step=progress.step,
+        step_number=progress.step_number,
+        step_count=progress.step_count,
+    )
+    message.start_time.FromMilliseconds(int(progress.start_time_s * 1000))
     return message
 
 

@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 from nearhash_index.errors import RegistryLost
-from nearhash_index.store import DataDirectory, Registry
+from nearhash_index.store import KEPT_GENERATIONS, DataDirectory, Registry
 from nearhash_service.admission import Admission
 from nearhash_service.bank_service import BankService
 from nearhash_service.config import AdmissionSection
@@ -110,6 +110,7 @@ class Server:
         max_connections: int = _MAX_CONNECTIONS,
         slow_call_s: float = math.inf,
         tracing: Tracing | None = None,
+        kept_generations: int = KEPT_GENERATIONS,
     ) -> None:
         instruments = instruments or Instruments()
         self._lanes = Lanes(admission or AdmissionSection())
@@ -140,7 +141,7 @@ class Server:
             self._grpc,
         )
         banks_pb2_grpc.add_BankServiceServicer_to_server(
-            BankService(directory, self.registry, self._served, self._note, instruments), self._grpc
+            BankService(directory, self.registry, self._served, self._note, instruments, kept_generations), self._grpc
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         _add_reflection(self._grpc, self._callers)

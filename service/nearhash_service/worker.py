@@ -61,6 +61,7 @@ def run_worker(
         instruments=instruments,
         slow_call_s=config.log.slow_call_s,
         tracing=tracing,
+        kept_generations=config.publish.kept_generations,
     )
     reporter = Reporter(metrics, instruments) if metrics else None
     server.start()

@@ -7,6 +7,10 @@ import grpc
 import pytest
 
 from nearhash.v1 import banks_pb2
+from nearhash_index.store import KEPT_GENERATIONS, DataDirectory
+from nearhash_index.store.build_progress import BuildReporter
+from nearhash_service.cli.status import build_text
+from nearhash_service.config import PublishSection
 
 from .calls import (
     RNG,
@@ -52,6 +56,30 @@ def test_changes_are_served_without_a_publish_and_published_by_one(own_stubs):
     assert own_stubs.status().worker.delta_entry_count == 0
     assert own_stubs.publish() == made, "nothing changed, so nothing is built"
     assert [(g.number, g.current) for g in generations(own_stubs)] == [(2, True), (1, False)]
+
+
+def test_a_build_under_way_is_told_by_the_status(own_stubs, data):
+    assert not own_stubs.status().HasField("build")
+    directory = DataDirectory(data)
+    with directory.publish_lock(), directory.staging(2):
+        BuildReporter(directory, 2, 4).begin("reading entries")
+        now = own_stubs.status()
+        assert (now.build.generation, now.build.step, now.build.step_number, now.build.step_count) == (
+            2, "reading entries", 1, 4
+        )  # fmt: skip
+        assert build_text(now).startswith("building generation 2: reading entries (step 1 of 4), ")
+    assert build_text(own_stubs.status()) == ""
+
+
+def test_so_many_generations_are_kept_as_are_asked_for(own_stubs):
+    for number in range(2, 6):
+        apply(own_stubs, EMPTY, upsert(f"added-{number}", hash_message(1, RNG.bytes(8))))
+        own_stubs.publish()
+    assert [generation.number for generation in generations(own_stubs)] == [5, 4, 3, 2, 1]
+    apply(own_stubs, EMPTY, ADDED)
+    own_stubs.banks.Publish(banks_pb2.PublishRequest(kept_generations=2))
+    assert [generation.number for generation in generations(own_stubs)] == [6, 5, 4]
+    assert PublishSection().kept_generations == KEPT_GENERATIONS
 
 
 def test_a_rollback_serves_what_was_until_it_is_released(own_stubs):

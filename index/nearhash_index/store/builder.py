@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, Pinned, StorageFailed, WrongVersion
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
+from nearhash_index.store.build_progress import BuildReporter
 from nearhash_index.store.columns import Columns
 from nearhash_index.store.data_directory import Current, DataDirectory
 from nearhash_index.store.files import fsync_path
@@ -96,10 +97,14 @@ def _current(directory: DataDirectory) -> Manifest | None:
 def _build(directory: DataDirectory, registry: Registry) -> Manifest:
     number = 1 + max(directory.generation_numbers(), default=0)
     with directory.staging(number) as folder:
+        progress = BuildReporter(directory, number, step_count=4)
+        progress.begin("reading entries")
         with registry.snapshot() as snapshot:
             columns = Columns(snapshot)
         hash_counts = columns.hash_counts()
+        progress.begin(f"indexing {sum(hash_counts.values()):,} hashes of {columns.entry_count:,} entries")
         specs = write_arrays(folder, _arrays(columns))
+        progress.begin("summing up")
         data = folder / DATA_FILE
         manifest = Manifest(
             number=number,
@@ -117,6 +122,7 @@ def _build(directory: DataDirectory, registry: Registry) -> Manifest:
         manifest_file = folder / MANIFEST_FILE
         manifest_file.write_bytes(manifest.write_bytes())
         fsync_path(manifest_file)
+        progress.begin("verifying")
         _verify(folder, manifest)
         directory.accept(folder, number)
     return manifest

@@ -87,6 +87,11 @@ class DataDirectory:
         """The registry's LMDB environment."""
         return self.path / "registry"
 
+    @property
+    def staging_path(self) -> Path:
+        """Where a build is in progress."""
+        return self.path / "staging"
+
     def generation_path(self, number: int) -> Path:
         """Where generation `number` lies, or would lie."""
         return self.path / "generations" / f"{number:06}"
@@ -173,10 +178,18 @@ class DataDirectory:
         finally:
             os.close(descriptor)
 
+    def is_publishing(self) -> bool:
+        """Tell whether a process holds the lock."""
+        try:
+            with self.publish_lock():
+                return False
+        except StoreBusy:
+            return True
+
     @contextmanager
     def staging(self, number: int) -> Iterator[Path]:
         """Yield an empty folder to build generation `number` in; removed at the end unless moved. Needs the lock."""
-        root = self.path / "staging"
+        root = self.staging_path
         # What a killed build left.
         shutil.rmtree(root, ignore_errors=True)
         folder = root / f"{number:06}"

@@ -445,8 +445,11 @@ class PublishRequest(google.protobuf.message.Message):
 
     DRY_RUN_FIELD_NUMBER: builtins.int
     AUTHOR_FIELD_NUMBER: builtins.int
+    KEPT_GENERATIONS_FIELD_NUMBER: builtins.int
     dry_run: builtins.bool
     """Only tell what would change."""
+    kept_generations: builtins.int
+    """So many of the newest earlier generations stay for roll back; older ones are deleted. 0: the server's setting."""
     @property
     def author(self) -> Global___Author: ...
     def __init__(
@@ -454,9 +457,10 @@ class PublishRequest(google.protobuf.message.Message):
         *,
         dry_run: builtins.bool = ...,
         author: Global___Author | None = ...,
+        kept_generations: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["author", b"author"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["author", b"author", "dry_run", b"dry_run"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "dry_run", b"dry_run", "kept_generations", b"kept_generations"]) -> None: ...
 
 Global___PublishRequest: typing_extensions.TypeAlias = PublishRequest
 
@@ -861,6 +865,7 @@ class GetStatusResponse(google.protobuf.message.Message):
     WORKERS_FIELD_NUMBER: builtins.int
     DISK_SIZE_BYTES_FIELD_NUMBER: builtins.int
     PLANS_FIELD_NUMBER: builtins.int
+    BUILD_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The registry's sequence."""
     disk_size_bytes: builtins.int
@@ -881,6 +886,10 @@ class GetStatusResponse(google.protobuf.message.Message):
     def plans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SearchPlan]:
         """How the worker that answered searches each hash type, at the widest radius of the banks."""
 
+    @property
+    def build(self) -> Global___BuildStatus:
+        """Unset unless a generation is being built, by whatever process."""
+
     def __init__(
         self,
         *,
@@ -891,12 +900,48 @@ class GetStatusResponse(google.protobuf.message.Message):
         workers: collections.abc.Iterable[Global___WorkerStatus] | None = ...,
         disk_size_bytes: builtins.int = ...,
         plans: collections.abc.Iterable[Global___SearchPlan] | None = ...,
+        build: Global___BuildStatus | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_current", b"_current", "current", b"current", "worker", b"worker"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_current", b"_current", "banks", b"banks", "current", b"current", "disk_size_bytes", b"disk_size_bytes", "plans", b"plans", "sequence", b"sequence", "worker", b"worker", "workers", b"workers"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_build", b"_build", "_current", b"_current", "build", b"build", "current", b"current", "worker", b"worker"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_build", b"_build", "_current", b"_current", "banks", b"banks", "build", b"build", "current", b"current", "disk_size_bytes", b"disk_size_bytes", "plans", b"plans", "sequence", b"sequence", "worker", b"worker", "workers", b"workers"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_build", b"_build"]) -> typing.Literal["build"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_current", b"_current"]) -> typing.Literal["current"] | None: ...
 
 Global___GetStatusResponse: typing_extensions.TypeAlias = GetStatusResponse
+
+@typing.final
+class BuildStatus(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    STEP_NUMBER_FIELD_NUMBER: builtins.int
+    STEP_COUNT_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    generation: builtins.int
+    """The number that the generation will have."""
+    step: builtins.str
+    """What is being done, for a person."""
+    step_number: builtins.int
+    """From 1 to step_count."""
+    step_count: builtins.int
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        generation: builtins.int = ...,
+        step: builtins.str = ...,
+        step_number: builtins.int = ...,
+        step_count: builtins.int = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["generation", b"generation", "start_time", b"start_time", "step", b"step", "step_count", b"step_count", "step_number", b"step_number"]) -> None: ...
+
+Global___BuildStatus: typing_extensions.TypeAlias = BuildStatus
 
 @typing.final
 class SearchPlan(google.protobuf.message.Message):

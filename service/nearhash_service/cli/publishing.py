@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
+import grpc
 import typer
 
 from nearhash.v1 import banks_pb2
@@ -11,14 +13,20 @@ from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.entries import Reason
 from nearhash_service.cli.printing import errors, output, table
+from nearhash_service.cli.status import build_text
 
 __all__ = ["publish", "release", "rollback"]
+
+_LOOK_EVERY_S = 0.5
 
 
 @connected()
 def publish(
     connection: Connection,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
+    keep: Annotated[
+        int, typer.Option(min=0, max=1000, help="So many earlier generations stay for roll back. 0: as is set.")
+    ] = 0,
     reason: Reason = "",
 ) -> None:
     """Build a generation from the banks, and serve it.
@@ -27,8 +35,15 @@ def publish(
 
     Example: nearhash publish --data data
     """
-    with connection.banks() as banks, errors.status("building"):
-        response = banks.Publish(banks_pb2.PublishRequest(dry_run=dry_run, author=author(reason)))
+    request = banks_pb2.PublishRequest(dry_run=dry_run, author=author(reason), kept_generations=keep)
+    with connection.banks() as banks, errors.status("building") as shown:
+        call = banks.Publish.future(request)
+        while not call.done():
+            with suppress(grpc.FutureTimeoutError):
+                call.result(timeout=_LOOK_EVERY_S)
+            if errors.is_terminal and not call.done():
+                shown.update(build_text(banks.GetStatus(banks_pb2.GetStatusRequest())) or "building")
+        response = call.result()
     if dry_run:
         rows = table("bank", "added", "updated", "removed", right=("added", "updated", "removed"))
         for diff in response.diffs:

@@ -18,7 +18,7 @@ from nearhash_service.cli.banks import bank_table, type_name
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import local_time, output, table
 
-__all__ = ["status", "watch"]
+__all__ = ["build_text", "status", "watch"]
 
 
 @connected()
@@ -68,6 +68,8 @@ def _shown(now: banks_pb2.GetStatusResponse, generations: list[banks_pb2.Generat
         f"sequence {now.sequence:,}, {waiting:,} after the last build; {now.disk_size_bytes / 1e6:,.1f} MB on disk"
     )
     parts: list[RenderableType] = [Text(summary), bank_table(list(now.banks))]
+    if now.HasField("build"):
+        parts.insert(1, Text(build_text(now)))
     if generations:
         parts.append(_generation_table(generations))
     if now.plans:
@@ -106,6 +108,18 @@ def _worker_table(now: banks_pb2.GetStatusResponse) -> Table:
             worker.reload_error,
         )
     return made
+
+
+def build_text(now: banks_pb2.GetStatusResponse) -> str:
+    """Tell of the build under way, if there is one."""
+    if not now.HasField("build"):
+        return ""
+    build = now.build
+    seconds = max(0, time.time() - build.start_time.ToMilliseconds() / 1000)
+    return (
+        f"building generation {build.generation}: {build.step} (step {build.step_number} of {build.step_count}), "
+        f"{seconds:.0f} s so far"
+    )
 
 
 def _mark(generation: banks_pb2.Generation) -> str:

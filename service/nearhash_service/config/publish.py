@@ -17,3 +17,6 @@ class PublishSection(Section, frozen=True):
     auto: Annotated[bool, Meta(description="Whether to publish unasked.")] = True
     changes: Annotated[int, Meta(ge=1, description="... as soon as so many changes wait.")] = 50_000
     age_s: Annotated[float, Meta(ge=1, description="... as soon as one has waited so long.")] = 900.0
+    kept_generations: Annotated[
+        int, Meta(ge=1, le=1000, description="So many earlier generations stay for roll back, however one publishes.")
+    ] = 5
