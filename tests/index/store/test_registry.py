@@ -282,3 +282,8 @@ def test_a_registry_that_is_none_is_named(path: Path) -> None:
     (folder / "data.mdb").write_bytes(b"garbage" * 5000)
     with pytest.raises(StorageFailed, match=f"the registry {folder} cannot be opened"):
         Registry(DataDirectory(path))
+
+
+def test_its_folder_is_for_its_user_alone_who_need_not_be_root(registry, directory):
+    del registry
+    assert stat.S_IMODE(directory.registry_path.stat().st_mode) == 0o700

@@ -1,0 +1,112 @@
+"""The files of service/deploy are what systemd, Kubernetes and this server understand, and agree with each other."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from nearhash_service.config import Config, ConfigSources
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "service" / "deploy"
+systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Any]:
+    return {item["kind"]: item for item in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
+
+
+@pytest.fixture(scope="module")
+def pod(resources) -> dict[str, Any]:
+    return resources["StatefulSet"]["spec"]["template"]["spec"]
+
+
+@pytest.fixture
+def config(resources, tmp_path) -> Config:
+    """The configuration in the manifests, as the server reads it, but for where the certificates are."""
+    text = resources["ConfigMap"]["data"]["nearhash.toml"]
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        assert f'"/etc/nearhash-tls/{name}"' in text
+    file = tmp_path / "nearhash.toml"
+    file.write_text(
+        re.sub(r"(?ms)^\[tls\].*?(?=^\[)", "", text).replace("[server]", "[server]\nallow_plaintext = true")
+    )
+    return ConfigSources(file, environment={}).load().config
+
+
+def test_the_manifests_are_valid(resources):
+    for resource in resources.values():
+        kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_manifests_name_the_ports_that_the_server_listens_on(pod, config):
+    (container,) = pod["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    listening = {"grpc": config.server.listen, "health": config.server.health_listen, "metrics": config.metrics.listen}
+    assert {name: f"0.0.0.0:{port}" for name, port in ports.items()} == listening
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["grpc"]["port"] == ports["health"]
+
+
+def test_pods_are_given_the_time_that_a_drain_takes(pod, config):
+    drain_s = config.server.drain_delay_s + config.server.drain_grace_s
+    assert drain_s + 5 < pod["terminationGracePeriodSeconds"]
+    (container,) = pod["containers"]
+    readiness = container["readinessProbe"]
+    # The server answers until everybody has noticed.
+    assert readiness["periodSeconds"] * readiness["failureThreshold"] < config.server.drain_delay_s
+
+
+def test_selectors_find_the_pods(resources):
+    labels = resources["StatefulSet"]["spec"]["template"]["metadata"]["labels"]
+    specs = {kind: resource.get("spec", {}) for kind, resource in resources.items()}
+    assert specs["Service"]["selector"] == labels
+    for kind, key in (
+        ("StatefulSet", "selector"),
+        ("PodDisruptionBudget", "selector"),
+        ("NetworkPolicy", "podSelector"),
+    ):
+        assert specs[kind][key]["matchLabels"] == labels
+
+
+@systemd
+def test_the_unit_is_valid(tmp_path):
+    unit = unit_with_a_command_that_is_there(tmp_path)
+    done = subprocess.run([shutil.which("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@systemd
+def test_the_unit_gives_little_away(tmp_path):
+    unit = unit_with_a_command_that_is_there(tmp_path)
+    command = [shutil.which("systemd-analyze"), "security", "--offline=true", "--threshold=20", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def unit_with_a_command_that_is_there(folder: Path) -> Path:
+    text = (DEPLOY / "nearhash.service").read_text()
+    assert text.count("ExecStart=/opt/nearhash/bin/nearhash ") == 1
+    unit = folder / "nearhash.service"
+    unit.write_text(text.replace("/opt/nearhash/bin/nearhash", shutil.which("true")))
+    return unit
+
+
+def test_the_image_is_made_of_what_is_there_and_not_ignored():
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+    let_in = [line.removeprefix("!") for line in ignored if line.startswith("!")]
+    copied = re.findall(r"^COPY ((?!--).*) \S+$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    sources = [source for line in copied for source in line.split()]
+    assert len(sources) > 5
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(fnmatch(source, pattern) for pattern in let_in), source
