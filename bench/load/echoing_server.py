@@ -25,8 +25,10 @@ from nearhash_index.codes import codes_from_bytes
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Generation
 from nearhash_service.__main__ import main
+from nearhash_service.rights import ROLES
 
-SERVICE = "nearhash.bench.v1.BenchService"
+# A name like those of the services, so that all that stands around them stands around it.
+SERVICE = "nearhash.v1.BenchService"
 ECHO = f"/{SERVICE}/Echo"
 SEARCH_ALONE = f"/{SERVICE}/SearchAlone"
 
@@ -67,14 +69,18 @@ def _search_alone(request: bytes, context: grpc.ServicerContext) -> bytes:
 def _with_bench_methods(make: Callable[..., grpc.Server]) -> Callable[..., grpc.Server]:
     def making(*arguments: Any, **options: Any) -> grpc.Server:
         server = make(*arguments, **options)
-        methods = {"Echo": _echo, "SearchAlone": _search_alone}
-        handlers = {name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()}
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(method, request_deserializer=bytes)
+            for name, method in {"Echo": _echo, "SearchAlone": _search_alone}.items()
+        }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         return server
 
     return making
 
 
+# Whoever may look up may call them.
+ROLES.update({ECHO: "lookup", SEARCH_ALONE: "lookup"})
 # At import, and not below: a spawned worker imports this module, but does not run it.
 grpc.server = _with_bench_methods(grpc.server)
 

@@ -81,7 +81,9 @@ def test_selectors_find_the_pods(resources):
 @systemd
 def test_the_unit_is_valid(tmp_path):
     unit = unit_with_a_command_that_is_there(tmp_path)
-    done = subprocess.run([shutil.which("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [shutil.which("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import stat
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -284,6 +285,6 @@ def test_a_registry_that_is_none_is_named(path: Path) -> None:
         Registry(DataDirectory(path))
 
 
-def test_its_folder_is_for_its_user_alone_who_need_not_be_root(registry, directory):
-    del registry
-    assert stat.S_IMODE(directory.registry_path.stat().st_mode) == 0o700
+@pytest.mark.usefixtures("registry")
+def test_its_folder_is_for_its_user_alone_who_need_not_be_root(path):
+    assert stat.S_IMODE(DataDirectory(path).registry_path.stat().st_mode) == 0o700
