@@ -15,6 +15,8 @@ import yaml
 
 from nearhash_service.config import Config, ConfigSources
 
+from ..service.certificates import Authority
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "service" / "deploy"
 systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
@@ -34,12 +36,13 @@ def pod(resources) -> dict[str, Any]:
 def config(resources, tmp_path) -> Config:
     """The configuration in the manifests, as the server reads it, but for where the certificates are."""
     text = resources["ConfigMap"]["data"]["nearhash.toml"]
-    for name in ("tls.crt", "tls.key", "ca.crt"):
-        assert f'"/etc/nearhash-tls/{name}"' in text
+    authority = Authority(tmp_path, "authority")
+    certificate, key = authority.issue("server")
+    for name, path in (("tls.crt", certificate), ("tls.key", key), ("ca.crt", authority.certificate)):
+        assert text.count(f"/etc/nearhash-tls/{name}") == 1
+        text = text.replace(f"/etc/nearhash-tls/{name}", str(path))
     file = tmp_path / "nearhash.toml"
-    file.write_text(
-        re.sub(r"(?ms)^\[tls\].*?(?=^\[)", "", text).replace("[server]", "[server]\nallow_plaintext = true")
-    )
+    file.write_text(text)
     return ConfigSources(file, environment={}).load().config
 
 
