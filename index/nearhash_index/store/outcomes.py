@@ -66,6 +66,9 @@ def _upsert(entry: Entry, key: bytes, known: bytes | None, now_s: int) -> tuple[
         return "added", encode_entry((entry, EntryState.ACTIVE, 0, now_s, now_s, _NONE))
     if _is_withdrawn(known):
         return "withheld", UNCHANGED
+    if _same(known, encode_entry((entry, EntryState.ACTIVE, 0, now_s, now_s, _NONE))):
+        # Nearly all of a list that is imported again.
+        return "unchanged", UNCHANGED
     before = decode_entry(key, known)
     value = encode_entry(_released(before._replace(entry=entry, updated_s=now_s), before.released))
     return ("unchanged", UNCHANGED) if _same(value, known) else ("updated", value)
