@@ -11,7 +11,7 @@ from bench.load.latencies import Answers
 __all__ = ["closed_loop", "peak"]
 
 
-def peak(calls: Calls, *, seconds: float = 3.0, start: int = 8, most: int = 256) -> tuple[int, Answers]:
+def peak(calls: Calls, *, seconds: float = 3.0, start: int = 2, most: int = 256) -> tuple[int, Answers]:
     """Double the calls under way until that gains less than 3 %; return how many there were, and the best answers."""
     under_way, best = start, closed_loop(calls, under_way=start, seconds=seconds)
     while under_way < most:
