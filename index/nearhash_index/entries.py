@@ -20,6 +20,7 @@ __all__ = [
     "Hash",
     "check_degenerate",
     "check_entry",
+    "check_entry_id",
     "check_key",
     "check_labels",
     "check_name",
@@ -116,12 +117,18 @@ def check_name(name: str, field: str) -> str:
 def check_key(key: EntryKey, field: str = "key") -> EntryKey:
     """Return the key if it is well formed, or raise InvalidInput."""
     check_name(key.source, f"{field}.source")
-    if _CONTROL.search(key.entry_id):
-        raise InvalidInput(f"{field}.entry_id", "holds control characters; use printable text")
-    size_bytes = len(key.entry_id.encode())
-    if not 1 <= size_bytes <= _MAX_ENTRY_ID_BYTES:
-        raise InvalidInput(f"{field}.entry_id", f"{size_bytes} bytes of UTF-8; use 1 to {_MAX_ENTRY_ID_BYTES}")
+    check_entry_id(key.entry_id, f"{field}.entry_id")
     return key
+
+
+def check_entry_id(entry_id: str, field: str = "entry_id") -> str:
+    """Return the id if it is well formed, or raise InvalidInput."""
+    if _CONTROL.search(entry_id):
+        raise InvalidInput(field, "holds control characters; use printable text")
+    size_bytes = len(entry_id.encode())
+    if not 1 <= size_bytes <= _MAX_ENTRY_ID_BYTES:
+        raise InvalidInput(field, f"{size_bytes} bytes of UTF-8; use 1 to {_MAX_ENTRY_ID_BYTES}")
+    return entry_id
 
 
 def check_labels(labels: Collection[str], field: str = "labels") -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearhash_index.absence import AbsenceCheck
-from nearhash_index.entries import Bank
+from nearhash_index.entries import Bank, EntryKey
 from nearhash_index.errors import BankDisabled, UnknownName
 from nearhash_index.hash_types import HashType, check_radius
 from nearhash_index.store.delta import Delta
@@ -166,6 +167,17 @@ class View:
             return None
         return segment.index.absence_check(hash_type, radius, None if delta is None else delta.planes)
 
+    def is_matched(self, bank: str, key: EntryKey) -> bool:
+        """Tell whether lookups of an entry's hashes find it; O(log entries)."""
+        if bank not in self._enabled_banks:
+            return False
+        row = self.generation.find(bank, key)
+        if row is not None and row not in self.delta.tombstones:
+            return any(_holds(segment.entry, row) for segment in self.generation.segments.values())
+        added = self.delta.entries
+        at = bisect_left(added, (bank, key), key=lambda item: (item[0], item[1].key))
+        return any((name, entry.key) == (bank, key) and entry.hashes for name, entry in added[at : at + 1])
+
     def bank_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the position of the bank of each entry."""
         added = numbers >= self.first_added
@@ -186,3 +198,9 @@ class View:
             manifest.sources[entries.source[number]],
             manifest.label_sets[entries.labels[number]],
         )
+
+
+def _holds(ascending: NDArray[np.uint32], row: int) -> bool:
+    # Sought as the array's own type, or NumPy would convert the array.
+    at = int(np.searchsorted(ascending, ascending.dtype.type(row)))
+    return at < len(ascending) and int(ascending[at]) == row

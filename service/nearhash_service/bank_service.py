@@ -9,7 +9,7 @@ from itertools import islice
 import grpc
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc
-from nearhash_index.entries import check_name
+from nearhash_index.entries import check_entry_id, check_name
 from nearhash_index.errors import InvalidInput, NearHashIndexError, NotPublished, UnknownName
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
 from nearhash_index.store.build_progress import BuildProgress
@@ -30,6 +30,7 @@ from nearhash_service.messages import (
     plan_message,
     quarantined_message,
     radii_of,
+    stored_message,
     worker_message,
 )
 from nearhash_service.metrics.instruments import Instruments
@@ -81,10 +82,13 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         self, request: banks_pb2.UpdateBankRequest, context: grpc.ServicerContext
     ) -> banks_pb2.UpdateBankResponse:
         """Change a bank."""
-        enabled = request.enabled if request.HasField("enabled") else None
-        author = author_of(request.author, context)
         bank = self._registry.update_bank(
-            check_name(request.name, "name"), radii_of(request.radii), enabled, author=author
+            check_name(request.name, "name"),
+            radii_of(request.radii),
+            request.enabled if request.HasField("enabled") else None,
+            labels=request.labels.labels if request.HasField("labels") else None,
+            allowlist=request.allowlist if request.HasField("allowlist") else None,
+            author=author_of(request.author, context),
         )
         return banks_pb2.UpdateBankResponse(bank=bank_message(bank))
 
@@ -150,6 +154,22 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
             generation = self._choose_newest()
         self._registry.note_publishing(f"release to generation {generation.number}", author)
         return banks_pb2.ReleaseResponse(generation=generation)
+
+    def GetEntry(  # noqa: N802
+        self, request: banks_pb2.GetEntryRequest, context: grpc.ServicerContext
+    ) -> banks_pb2.GetEntryResponse:
+        """Tell what is known of the entries of one id."""
+        del context
+        response = banks_pb2.GetEntryResponse()
+        view = None
+        with suppress(NearHashIndexError):
+            view = self._served.get()
+            response.generation, response.sequence = view.generation.manifest.number, view.sequence
+        with self._registry.snapshot() as snapshot:
+            for stored in snapshot.entries_named(request.bank, check_entry_id(request.entry_id)):
+                matched = view is not None and view.is_matched(request.bank, stored.entry.key)
+                response.entries.append(stored_message(stored, matched=matched))
+        return response
 
     def ListQuarantine(  # noqa: N802
         self, request: banks_pb2.ListQuarantineRequest, context: grpc.ServicerContext

@@ -45,6 +45,7 @@ __all__ = [
     "quarantined_message",
     "radii_messages",
     "radii_of",
+    "stored_message",
     "worker_message",
 ]
 
@@ -135,8 +136,7 @@ def change_message(change: Change) -> banks_pb2.Change:
         case Withdraw():
             return banks_pb2.Change(withdraw=key)
         case Disable(_, until_s):
-            until = Timestamp(seconds=until_s) if until_s else None
-            return banks_pb2.Change(disable=banks_pb2.Disable(key=key, until=until))
+            return banks_pb2.Change(disable=banks_pb2.Disable(key=key, until=_time_message(until_s)))
         case Enable():
             return banks_pb2.Change(enable=key)
         case Reinstate():
@@ -156,6 +156,23 @@ def audit_message(record: AuditRecord) -> banks_pb2.AuditRecord:
         last_sequence=record.last_sequence,
         counts=record.counts,
         entries=[banks_pb2.EntryKey(entry_id=entry_id, source=source) for entry_id, source in record.entries],
+    )
+
+
+def stored_message(stored: StoredEntry, *, matched: bool) -> banks_pb2.StoredEntry:
+    """Return the message for what is known of an entry."""
+    entry = stored.entry
+    return banks_pb2.StoredEntry(
+        key=banks_pb2.EntryKey(source=entry.key.source, entry_id=entry.key.entry_id),
+        state=banks_pb2.EntryState.ValueType(stored.state),
+        disabled_until=_time_message(stored.disabled_until_s),
+        hash_types=[hash_type_number(item.hash_type.name) for item in entry.hashes],
+        quarantined_hash_types=[hash_type_number(item.hash_type.name) for item in entry.quarantined],
+        labels=entry.labels,
+        quality=entry.quality,
+        create_time=_time_message(stored.created_s),
+        update_time=_time_message(stored.updated_s),
+        matched=matched,
     )
 
 
@@ -275,6 +292,11 @@ def _quarantine_reason(item: Hash, quality: int | None) -> str:
     if len(degenerate_rows(codes_from_bytes(item.value, item.hash_type), item.hash_type)):
         return degenerate_reason(item.hash_type)
     return "low quality" if quality is None else f"quality {quality}"
+
+
+def _time_message(time_s: int) -> Timestamp | None:
+    """Return the message for a time, of which 0 is none."""
+    return Timestamp(seconds=time_s) if time_s else None
 
 
 def _key_of(key: banks_pb2.EntryKey) -> EntryKey:

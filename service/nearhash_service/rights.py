@@ -18,6 +18,7 @@ ROLES: dict[str, Literal["lookup", "admin"]] = {
     f"{_BANKS}ListGenerations": "admin",
     f"{_BANKS}Rollback": "admin",
     f"{_BANKS}Release": "admin",
+    f"{_BANKS}GetEntry": "admin",
     f"{_BANKS}ListQuarantine": "admin",
     f"{_BANKS}ListAudit": "admin",
     f"{_BANKS}GetStatus": "admin",

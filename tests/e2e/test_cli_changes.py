@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -110,6 +111,31 @@ def test_a_withdrawn_entry_comes_back_by_nothing_but_a_reinstatement(where, csv)
     assert records(where, "--limit", 2) == told[:2]
 
 
+def test_an_entry_is_shown(data):
+    ok("disable", *KEY, "--until", "2099-01-31 12:00:00", *data)
+    header, _, row, _, served = ok("show", *KEY[:2], *data).strip().splitlines()
+    assert header.split() == [
+        "source",
+        "state",
+        "matched",
+        "hashes",
+        "quarantined",
+        "labels",
+        "quality",
+        "added",
+        "changed",
+    ]
+    assert re.split(r" {2,}", row.strip())[:4] == ["ncmec", f"disabled until {local('2099-01-31')}", "no", "1 phash64"]
+    assert served == "matched or not by a worker that serves generation 1, sequence 4"
+    assert FIRST not in row
+    assert " yes " in ok("show", "reviewed", "case-2", *data)
+    assert "there is no entry 'case' in bank 'reviewed'" in failed("show", "reviewed", "case", *data)
+
+
+def local(day: str) -> str:
+    return datetime.fromisoformat(f"{day} 12:00:00").astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
 def test_a_removed_entry_can_be_imported_again(where, csv):
     assert ok("remove", *KEY, *where) == "case [/1]: removed, sequence 4\n"
     finds(where, [])
@@ -144,7 +170,9 @@ def test_a_banks_radius_and_state_change_at_once(where):
     assert "disabled" in ok("bank", "update", "reviewed", "--disable", "--reason", "paused", *where)
     finds(where, [])
     eventually(lambda: "is disabled" in failed("lookup", FIRST, "--bank", "reviewed", *where))
-    assert "enabled" in ok("bank", "update", "reviewed", "--enable", *where)
+    told = ok("bank", "update", "reviewed", "--enable", "--label", "a", "--label", "[b]", *where)
+    assert "enabled" in told
+    assert " a;[b]" in told
     finds(where, ["case [/1]"])
     assert [r["author"].get("reason", "") for r in records(where, "--limit", 3)] == ["", "paused", ""]
 
@@ -158,8 +186,8 @@ def test_an_allowed_hash_has_no_matches(where, tmp_path):
     ok("import", "fine", path, *where)
     finds(where, [])
     assert found(where, SECOND) == ["case-2"]
-    ok("bank", "update", "fine", "--disable", *where)
-    finds(where, ["case [/1]"])
+    assert "allowlist" not in ok("bank", "update", "fine", "--no-allowlist", *where)
+    finds(where, ["known", "case [/1]"])
 
 
 def test_a_publish_can_be_tried_out(where):
@@ -197,6 +225,7 @@ REFUSED = {
     "time before 1970": (["disable", "reviewed", "a", "--until", "1960-01-01"], "until: -315"),
     "update of no bank": (["bank", "update", "nobody"], "there is no bank 'nobody'"),
     "radius": (["bank", "update", "reviewed", "--radius", "md5=129"], "129 is out of range for md5"),
+    "label": (["bank", "update", "reviewed", "--label", "a;b"], "labels: 'a;b' is no label"),
     "audit": (["audit", "--limit", "10001"], "limit: 10001 is too many; use 0 to 10000"),
     "quarantine of no bank": (["quarantine", "list", "nobody"], "there is no bank 'nobody'"),
 }

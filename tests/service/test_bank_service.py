@@ -32,13 +32,17 @@ def test_updating_changes_only_what_is_named(stubs):
     assert not update(stubs, "updated", enabled=False).enabled
     still = update(stubs, "updated", radii=radii(phash64=4))
     assert (still.enabled, list(still.labels), radii_of(still)[1]) == (False, ["kept"], 4)
-    assert banks(stubs)["updated"] == still
+    relabelled = update(stubs, "updated", labels={"labels": ["new", "newer"]}, allowlist=True)
+    assert (list(relabelled.labels), relabelled.allowlist, radii_of(relabelled)[1]) == (["new", "newer"], True, 4)
+    bare = update(stubs, "updated", labels={})
+    assert (list(bare.labels), bare.allowlist) == ([], True)
+    assert banks(stubs)["updated"] == bare
 
 
 def test_an_update_that_changes_nothing_adds_nothing_to_the_log(stubs, bank):
     before = stubs.status().sequence
     update(stubs, bank)
-    update(stubs, bank, enabled=True, radii=radii(phash64=8))
+    update(stubs, bank, enabled=True, radii=radii(phash64=8), labels={}, allowlist=False)
     assert stubs.status().sequence == before
 
 
@@ -87,9 +91,13 @@ def test_wrong_radii_are_refused_and_nothing_is_made(stubs, bank, call, wrong, f
 
 
 @pytest.mark.parametrize("labels", [[""], ["x" * 65], ["a;b"], ["a\tb"], [f"l{i}" for i in range(33)]])
-def test_wrong_labels_are_refused(stubs, labels):
-    error = refusal(create, stubs, "labelled", labels=labels)
-    assert (error.code(), violated_fields(error)) == (INVALID, ["labels"])
+def test_wrong_labels_are_refused(stubs, bank, labels):
+    for error in (
+        refusal(create, stubs, "labelled", labels=labels),
+        refusal(update, stubs, bank, labels={"labels": labels}),
+    ):
+        assert (error.code(), violated_fields(error)) == (INVALID, ["labels"])
+    assert not banks(stubs)[bank].labels
 
 
 def test_status_tells_registry_generation_and_worker(stubs, server, sample):

@@ -169,7 +169,7 @@ def test_quarantined_hashes_match_once_they_are_released(workers):
     eventually(lambda: matched(workers[1], value) == ["q"], BOUND_S)
 
 
-def test_an_allowlist_suppresses_matches_and_says_so_until_it_is_disabled(workers, sample):
+def test_an_allowlist_suppresses_matches_and_says_so_until_it_is_none_or_disabled(workers, sample):
     values = sample.hashes(HASH_TYPES["phash64"], NARROW)[-4:-1]
     assert len(set(values)) == 3
     before = [set(matched(workers[1], value)) for value in values]
@@ -182,6 +182,14 @@ def test_an_allowlist_suppresses_matches_and_says_so_until_it_is_disabled(worker
         assert {match.query for match in response.matches} == {0, 2}
         (allowed,) = response.allowed
         assert (allowed.query, allowed.bank, allowed.entry_id, allowed.source) == (1, "allowed", "fine", "reviewer")
+    for allowlist in (False, True):
+        update(workers[0], "allowed", allowlist=allowlist)
+        updated_s = perf_counter()
+
+        def followed(stubs: Stubs, allowlist: bool = allowlist) -> bool:
+            return set(matched(stubs, values[1])) == (set() if allowlist else before[1] | {"fine"})
+
+        assert seconds_until_all(workers, followed, updated_s) < BOUND_S
     update(workers[0], "allowed", enabled=False)
     eventually(lambda: set(matched(workers[1], values[1])) == before[1], BOUND_S)
     assert not workers[1].lookup(hash_type=1, hashes=values[1]).allowed

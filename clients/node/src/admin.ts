@@ -14,6 +14,7 @@ import {
   type ChangeSchema,
   type EstimateMatchesResponse,
   type Generation,
+  type GetEntryResponse,
   type GetStatusResponse,
   type PublishResponse,
   type QuarantinedEntry,
@@ -86,14 +87,19 @@ export class AdminClient {
     return required((await this.#channel.call(BankService.method.createBank, request, waiting(options))).bank);
   }
 
-  /** Changes a bank's radii, those named, or whether it is enabled. */
-  async updateBank(name: string, options: ChangeOptions & { radii?: Radii; enabled?: boolean } = {}): Promise<Bank> {
-    const { radii = {}, enabled } = options;
+  /** Changes what is named of a bank. `labels` take the place of those it has. */
+  async updateBank(
+    name: string,
+    options: ChangeOptions & { radii?: Radii; enabled?: boolean; labels?: readonly string[]; allowlist?: boolean } = {},
+  ): Promise<Bank> {
+    const { radii = {}, enabled, labels, allowlist } = options;
     const request = {
       name,
       radii: radiiOf(radii),
       author: authorOf(options),
       ...(enabled !== undefined && { enabled }),
+      ...(labels !== undefined && { labels: { labels: [...labels] } }),
+      ...(allowlist !== undefined && { allowlist }),
     };
     return required((await this.#channel.call(BankService.method.updateBank, request, waiting(options))).bank);
   }
@@ -143,6 +149,11 @@ export class AdminClient {
   /** Ends a roll back: the newest generation is current again, with all changes since. */
   async release(options: WaitOptions = {}): Promise<Generation> {
     return required((await this.#channel.call(BankService.method.release, {}, waiting(options))).generation);
+  }
+
+  /** Returns what is known of the entries of one id, one for each source. Rejects with `NotFound`. */
+  getEntry(bank: string, entryId: string, options: WaitOptions = {}): Promise<GetEntryResponse> {
+    return this.#channel.call(BankService.method.getEntry, { bank, entryId }, waiting(options));
   }
 
   /** Returns a bank's entries that have quarantined hashes, at most `limit`; left out: 100. */

@@ -24,11 +24,14 @@ export type {
   BankDiff,
   EstimateMatchesResponse,
   Generation,
+  GetEntryResponse,
   GetStatusResponse,
   PublishResponse,
   QuarantinedEntry,
+  StoredEntry,
   WorkerStatus,
 } from "./gen/nearhash/v1/banks_pb.js";
+export { EntryState } from "./gen/nearhash/v1/banks_pb.js";
 export { HASH_TYPES, type HashTypeName, hashTypeName } from "./hash_types.js";
 export type { Hash } from "./packing.js";
 export type { Allowed, AnsweredBatch, LookupResult, Match, Unsearchable } from "./results.js";

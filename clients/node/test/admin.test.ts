@@ -6,6 +6,7 @@ import {
   AlreadyExists,
   type Change,
   Client,
+  EntryState,
   InvalidRequest,
   NearHashError,
   NotFound,
@@ -41,7 +42,9 @@ test("a bank is created, changed and listed", async () => {
   );
   await assert.rejects(admin.createBank("listed"), AlreadyExists);
   const updated = await admin.updateBank("listed", { radii: { phash64: 4 }, enabled: false });
-  assert.deepEqual([updated.enabled, updated.radii[0]?.radius], [false, 4]);
+  assert.deepEqual([updated.enabled, updated.radii[0]?.radius, updated.allowlist], [false, 4, true]);
+  const relabelled = await admin.updateBank("listed", { labels: ["other"], allowlist: false });
+  assert.deepEqual([relabelled.labels, relabelled.allowlist, relabelled.enabled], [["other"], false, false]);
   assert.ok((await admin.listBanks()).some(({ name, enabled }) => name === "listed" && !enabled));
 });
 
@@ -86,6 +89,9 @@ test("an entry is added, disabled, withdrawn, and stays so through publish, roll
   const withdrawn = await admin.withdraw("cases", KEY, { actor: "node", reason: "case withdrawn" });
   assert.equal(withdrawn.updated, 1n);
   await matched(false);
+  const [known] = (await admin.getEntry("cases", KEY.entryId)).entries;
+  assert.deepEqual([known?.state, known?.matched, known?.hashTypes], [EntryState.WITHDRAWN, false, []]);
+  await assert.rejects(admin.getEntry("cases", "case-2"), NotFound);
   assert.equal((await admin.applyChanges("cases", [upsert])).withheld, 1n);
   await admin.publish();
   assert.deepEqual(

@@ -34,6 +34,7 @@ __all__ = [
     "encode_bank",
     "encode_entry",
     "encode_key",
+    "entry_id_prefix",
     "pack_number",
     "pack_sequence",
 ]
@@ -101,7 +102,12 @@ def pack_sequence(sequence: int) -> bytes:
 
 def encode_key(bank_number: int, key: EntryKey) -> bytes:
     """Return an entry's key, at most 324 bytes."""
-    return b"%b%b\0%b" % (_BANK_NUMBER.pack(bank_number), key.entry_id.encode(), key.source.encode())
+    return entry_id_prefix(bank_number, key.entry_id) + key.source.encode()
+
+
+def entry_id_prefix(bank_number: int, entry_id: str) -> bytes:
+    """Return what the keys of all entries of an id begin with, and no others."""
+    return b"%b%b\0" % (_BANK_NUMBER.pack(bank_number), entry_id.encode())
 
 
 def decode_key(key: bytes) -> tuple[int, EntryKey]:

@@ -89,18 +89,31 @@ class Registry:
             self._put_bank(txn, number, bank, "create bank", author)
         return bank
 
-    def update_bank(self, name: str, radii: dict[str, int], enabled: bool | None = None, *, author: Author) -> Bank:
-        """Change a bank: the radii named, and whether it is enabled unless that is None.
+    def update_bank(
+        self,
+        name: str,
+        radii: dict[str, int],
+        enabled: bool | None = None,
+        *,
+        labels: Sequence[str] | None = None,
+        allowlist: bool | None = None,
+        author: Author,
+    ) -> Bank:
+        """Change a bank: the radii named, and whatever else is not None.
 
         Raises
         ------
         InvalidInput, UnknownName, StorageFailed
         """
         check_author(author)
+        new_labels = None if labels is None else check_labels(labels)
         with self._writing() as txn:
             number, bank = self._bank(txn, name)
             changed = bank._replace(
-                radii=radii_with_defaults(radii, bank.radii), enabled=bank.enabled if enabled is None else enabled
+                radii=radii_with_defaults(radii, bank.radii),
+                enabled=bank.enabled if enabled is None else enabled,
+                labels=bank.labels if new_labels is None else new_labels,
+                allowlist=bank.allowlist if allowlist is None else allowlist,
             )
             if changed != bank:
                 self._put_bank(txn, number, changed, "update bank", author)

@@ -7,7 +7,14 @@ from typing import Any
 
 from nearhash_index.entries import Bank
 from nearhash_index.errors import UnknownName
-from nearhash_index.store.records import ChangeKind, StoredEntry, decode_entry, pack_number, pack_sequence
+from nearhash_index.store.records import (
+    ChangeKind,
+    StoredEntry,
+    decode_entry,
+    entry_id_prefix,
+    pack_number,
+    pack_sequence,
+)
 
 __all__ = ["RegistrySnapshot"]
 
@@ -31,7 +38,9 @@ class RegistrySnapshot:
 
     def raw_entries(self, bank_name: str) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values of a bank's entries, by (entry id, source)."""
-        prefix = pack_number(self._numbers[bank_name])
+        return self._beginning(pack_number(self._numbers[bank_name]))
+
+    def _beginning(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         with self._txn.cursor(db=self._entries) as cursor:
             if not cursor.set_range(prefix):
                 return
@@ -47,9 +56,27 @@ class RegistrySnapshot:
 
     def quarantined(self, bank_name: str) -> Iterator[StoredEntry]:
         """Yield a bank's entries that have quarantined hashes, in O(entries); raise UnknownName if there is no bank."""
-        if bank_name not in self._numbers:
-            raise UnknownName(f"there is no bank {bank_name!r}")
+        self._check_bank(bank_name)
         return (stored for stored in self.entries(bank_name) if stored.entry.quarantined)
+
+    def entries_named(self, bank_name: str, entry_id: str) -> list[StoredEntry]:
+        """Return the entries of an id, by source; at least one.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such bank, or no entry of that id in it.
+        """
+        self._check_bank(bank_name)
+        prefix = entry_id_prefix(self._numbers[bank_name], entry_id)
+        found = [decode_entry(key, value) for key, value in self._beginning(prefix)]
+        if not found:
+            raise UnknownName(f"there is no entry {entry_id!r} in bank {bank_name!r}")
+        return found
+
+    def _check_bank(self, name: str) -> None:
+        if name not in self._numbers:
+            raise UnknownName(f"there is no bank {name!r}")
 
     def entry(self, key: bytes) -> StoredEntry | None:
         """Return the entry of a key, or None."""

@@ -7,6 +7,7 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
 import nearhash.v1.lookup_pb2
@@ -19,6 +20,29 @@ else:
     import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _EntryState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _EntryStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_EntryState.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ENTRY_STATE_UNSPECIFIED: _EntryState.ValueType  # 0
+    ENTRY_STATE_ACTIVE: _EntryState.ValueType  # 1
+    ENTRY_STATE_DISABLED: _EntryState.ValueType  # 2
+    """Not matched until a time, or until it is enabled."""
+    ENTRY_STATE_WITHDRAWN: _EntryState.ValueType  # 3
+    """Never matched until it is reinstated; its hashes are forgotten."""
+
+class EntryState(_EntryState, metaclass=_EntryStateEnumTypeWrapper): ...
+
+ENTRY_STATE_UNSPECIFIED: EntryState.ValueType  # 0
+ENTRY_STATE_ACTIVE: EntryState.ValueType  # 1
+ENTRY_STATE_DISABLED: EntryState.ValueType  # 2
+"""Not matched until a time, or until it is enabled."""
+ENTRY_STATE_WITHDRAWN: EntryState.ValueType  # 3
+"""Never matched until it is reinstated; its hashes are forgotten."""
+Global___EntryState: typing_extensions.TypeAlias = EntryState
 
 @typing.final
 class Radius(google.protobuf.message.Message):
@@ -154,14 +178,21 @@ class UpdateBankRequest(google.protobuf.message.Message):
     RADII_FIELD_NUMBER: builtins.int
     ENABLED_FIELD_NUMBER: builtins.int
     AUTHOR_FIELD_NUMBER: builtins.int
+    ALLOWLIST_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
     name: builtins.str
     enabled: builtins.bool
+    allowlist: builtins.bool
     @property
     def radii(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Radius]:
         """The types named here change; others stay."""
 
     @property
     def author(self) -> Global___Author: ...
+    @property
+    def labels(self) -> Global___BankLabels:
+        """Take the place of the bank's labels. Unset: these stay; set and empty: it has none."""
+
     def __init__(
         self,
         *,
@@ -169,12 +200,33 @@ class UpdateBankRequest(google.protobuf.message.Message):
         radii: collections.abc.Iterable[Global___Radius] | None = ...,
         enabled: builtins.bool | None = ...,
         author: Global___Author | None = ...,
+        allowlist: builtins.bool | None = ...,
+        labels: Global___BankLabels | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_enabled", b"_enabled", "author", b"author", "enabled", b"enabled"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_enabled", b"_enabled", "author", b"author", "enabled", b"enabled", "name", b"name", "radii", b"radii"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_allowlist", b"_allowlist", "_enabled", b"_enabled", "allowlist", b"allowlist", "author", b"author", "enabled", b"enabled", "labels", b"labels"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_allowlist", b"_allowlist", "_enabled", b"_enabled", "allowlist", b"allowlist", "author", b"author", "enabled", b"enabled", "labels", b"labels", "name", b"name", "radii", b"radii"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_allowlist", b"_allowlist"]) -> typing.Literal["allowlist"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_enabled", b"_enabled"]) -> typing.Literal["enabled"] | None: ...
 
 Global___UpdateBankRequest: typing_extensions.TypeAlias = UpdateBankRequest
+
+@typing.final
+class BankLabels(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: builtins.int
+    @property
+    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        labels: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["labels", b"labels"]) -> None: ...
+
+Global___BankLabels: typing_extensions.TypeAlias = BankLabels
 
 @typing.final
 class UpdateBankResponse(google.protobuf.message.Message):
@@ -673,6 +725,107 @@ class ReleaseResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["generation", b"generation"]) -> None: ...
 
 Global___ReleaseResponse: typing_extensions.TypeAlias = ReleaseResponse
+
+@typing.final
+class GetEntryRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: builtins.int
+    ENTRY_ID_FIELD_NUMBER: builtins.int
+    bank: builtins.str
+    entry_id: builtins.str
+    def __init__(
+        self,
+        *,
+        bank: builtins.str = ...,
+        entry_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["bank", b"bank", "entry_id", b"entry_id"]) -> None: ...
+
+Global___GetEntryRequest: typing_extensions.TypeAlias = GetEntryRequest
+
+@typing.final
+class GetEntryResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: builtins.int
+    GENERATION_FIELD_NUMBER: builtins.int
+    SEQUENCE_FIELD_NUMBER: builtins.int
+    generation: builtins.int
+    """What the worker that answered serves: `matched` is true or false of that. 0: nothing yet."""
+    sequence: builtins.int
+    @property
+    def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StoredEntry]:
+        """By source."""
+
+    def __init__(
+        self,
+        *,
+        entries: collections.abc.Iterable[Global___StoredEntry] | None = ...,
+        generation: builtins.int = ...,
+        sequence: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["entries", b"entries", "generation", b"generation", "sequence", b"sequence"]) -> None: ...
+
+Global___GetEntryResponse: typing_extensions.TypeAlias = GetEntryResponse
+
+@typing.final
+class StoredEntry(google.protobuf.message.Message):
+    """What the registry knows of an entry."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    DISABLED_UNTIL_FIELD_NUMBER: builtins.int
+    HASH_TYPES_FIELD_NUMBER: builtins.int
+    QUARANTINED_HASH_TYPES_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    QUALITY_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    UPDATE_TIME_FIELD_NUMBER: builtins.int
+    MATCHED_FIELD_NUMBER: builtins.int
+    state: Global___EntryState.ValueType
+    quality: builtins.int
+    matched: builtins.bool
+    """Whether lookups match its hashes."""
+    @property
+    def key(self) -> Global___EntryKey: ...
+    @property
+    def disabled_until(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """From then on it matches again. Unset: it is not disabled, or until it is enabled."""
+
+    @property
+    def hash_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[nearhash.v1.lookup_pb2.HashType.ValueType]:
+        """Of each of its hashes, none of them quarantined."""
+
+    @property
+    def quarantined_hash_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[nearhash.v1.lookup_pb2.HashType.ValueType]: ...
+    @property
+    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        key: Global___EntryKey | None = ...,
+        state: Global___EntryState.ValueType = ...,
+        disabled_until: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        hash_types: collections.abc.Iterable[nearhash.v1.lookup_pb2.HashType.ValueType] | None = ...,
+        quarantined_hash_types: collections.abc.Iterable[nearhash.v1.lookup_pb2.HashType.ValueType] | None = ...,
+        labels: collections.abc.Iterable[builtins.str] | None = ...,
+        quality: builtins.int | None = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        matched: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_quality", b"_quality", "create_time", b"create_time", "disabled_until", b"disabled_until", "key", b"key", "quality", b"quality", "update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "create_time", b"create_time", "disabled_until", b"disabled_until", "hash_types", b"hash_types", "key", b"key", "labels", b"labels", "matched", b"matched", "quality", b"quality", "quarantined_hash_types", b"quarantined_hash_types", "state", b"state", "update_time", b"update_time"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_quality", b"_quality"]) -> typing.Literal["quality"] | None: ...
+
+Global___StoredEntry: typing_extensions.TypeAlias = StoredEntry
 
 @typing.final
 class ListQuarantineRequest(google.protobuf.message.Message):

@@ -75,6 +75,11 @@ class BankServiceStub(object):
                 request_serializer=nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.GetEntry = channel.unary_unary(
+                '/nearhash.v1.BankService/GetEntry',
+                request_serializer=nearhash_dot_v1_dot_banks__pb2.GetEntryRequest.SerializeToString,
+                response_deserializer=nearhash_dot_v1_dot_banks__pb2.GetEntryResponse.FromString,
+                _registered_method=True)
         self.ListQuarantine = channel.unary_unary(
                 '/nearhash.v1.BankService/ListQuarantine',
                 request_serializer=nearhash_dot_v1_dot_banks__pb2.ListQuarantineRequest.SerializeToString,
@@ -109,7 +114,7 @@ class BankServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateBank(self, request, context):
-        """Changes a bank's radii or whether it is enabled.
+        """Changes what is named of a bank; in lookups within a second. While a generation is pinned, only `enabled` counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,6 +158,13 @@ class BankServiceServicer(object):
 
     def Release(self, request, context):
         """Ends a roll back: the newest generation is current again, with all changes since.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEntry(self, request, context):
+        """Tells what is known of the entries of one id, one for each source, without the hashes. NOT_FOUND if there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -228,6 +240,11 @@ def add_BankServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.FromString,
                     response_serializer=nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'GetEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEntry,
+                    request_deserializer=nearhash_dot_v1_dot_banks__pb2.GetEntryRequest.FromString,
+                    response_serializer=nearhash_dot_v1_dot_banks__pb2.GetEntryResponse.SerializeToString,
             ),
             'ListQuarantine': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQuarantine,
@@ -467,6 +484,33 @@ class BankService(object):
             '/nearhash.v1.BankService/Release',
             nearhash_dot_v1_dot_banks__pb2.ReleaseRequest.SerializeToString,
             nearhash_dot_v1_dot_banks__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearhash.v1.BankService/GetEntry',
+            nearhash_dot_v1_dot_banks__pb2.GetEntryRequest.SerializeToString,
+            nearhash_dot_v1_dot_banks__pb2.GetEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -153,6 +153,22 @@ _BankServiceReleaseType = typing_extensions.TypeVar(
     ],
 )
 
+_BankServiceGetEntryType = typing_extensions.TypeVar(
+    '_BankServiceGetEntryType',
+    grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.GetEntryRequest,
+        nearhash.v1.banks_pb2.GetEntryResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.GetEntryRequest,
+        nearhash.v1.banks_pb2.GetEntryResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.GetEntryRequest,
+        nearhash.v1.banks_pb2.GetEntryResponse,
+    ],
+)
+
 _BankServiceListQuarantineType = typing_extensions.TypeVar(
     '_BankServiceListQuarantineType',
     grpc.UnaryUnaryMultiCallable[
@@ -217,7 +233,7 @@ _BankServiceEstimateMatchesType = typing_extensions.TypeVar(
     ],
 )
 
-class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpdateBankType, _BankServiceListBanksType, _BankServiceApplyChangesType, _BankServicePublishType, _BankServiceListGenerationsType, _BankServiceRollbackType, _BankServiceReleaseType, _BankServiceListQuarantineType, _BankServiceListAuditType, _BankServiceGetStatusType, _BankServiceEstimateMatchesType]):
+class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpdateBankType, _BankServiceListBanksType, _BankServiceApplyChangesType, _BankServicePublishType, _BankServiceListGenerationsType, _BankServiceRollbackType, _BankServiceReleaseType, _BankServiceGetEntryType, _BankServiceListQuarantineType, _BankServiceListAuditType, _BankServiceGetStatusType, _BankServiceEstimateMatchesType]):
     """Administers banks, their entries, and what is published. For operators; platform backends use LookupService."""
 
     @typing.overload
@@ -253,6 +269,10 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
         grpc.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.ReleaseRequest,
             nearhash.v1.banks_pb2.ReleaseResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.GetEntryRequest,
+            nearhash.v1.banks_pb2.GetEntryResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.ListQuarantineRequest,
@@ -307,6 +327,10 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
             nearhash.v1.banks_pb2.ReleaseResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            nearhash.v1.banks_pb2.GetEntryRequest,
+            nearhash.v1.banks_pb2.GetEntryResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             nearhash.v1.banks_pb2.ListQuarantineRequest,
             nearhash.v1.banks_pb2.ListQuarantineResponse,
         ],
@@ -328,7 +352,7 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
     """Creates an enabled, empty bank. ALREADY_EXISTS if the name is taken."""
 
     UpdateBank: _BankServiceUpdateBankType
-    """Changes a bank's radii or whether it is enabled."""
+    """Changes what is named of a bank; in lookups within a second. While a generation is pinned, only `enabled` counts."""
 
     ListBanks: _BankServiceListBanksType
 
@@ -351,6 +375,9 @@ class BankServiceStub(typing.Generic[_BankServiceCreateBankType, _BankServiceUpd
 
     Release: _BankServiceReleaseType
     """Ends a roll back: the newest generation is current again, with all changes since."""
+
+    GetEntry: _BankServiceGetEntryType
+    """Tells what is known of the entries of one id, one for each source, without the hashes. NOT_FOUND if there is none."""
 
     ListQuarantine: _BankServiceListQuarantineType
     """Lists a bank's entries that have quarantined hashes, without the hashes."""
@@ -399,6 +426,10 @@ BankServiceAsyncStub: typing_extensions.TypeAlias = BankServiceStub[
         nearhash.v1.banks_pb2.ReleaseResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
+        nearhash.v1.banks_pb2.GetEntryRequest,
+        nearhash.v1.banks_pb2.GetEntryResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
         nearhash.v1.banks_pb2.ListQuarantineRequest,
         nearhash.v1.banks_pb2.ListQuarantineResponse,
     ],
@@ -433,7 +464,7 @@ class BankServiceServicer(metaclass=abc.ABCMeta):
         request: nearhash.v1.banks_pb2.UpdateBankRequest,
         context: _ServicerContext,
     ) -> typing.Union[nearhash.v1.banks_pb2.UpdateBankResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.UpdateBankResponse]]:
-        """Changes a bank's radii or whether it is enabled."""
+        """Changes what is named of a bank; in lookups within a second. While a generation is pinned, only `enabled` counts."""
 
     @abc.abstractmethod
     def ListBanks(
@@ -486,6 +517,14 @@ class BankServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[nearhash.v1.banks_pb2.ReleaseResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.ReleaseResponse]]:
         """Ends a roll back: the newest generation is current again, with all changes since."""
+
+    @abc.abstractmethod
+    def GetEntry(
+        self,
+        request: nearhash.v1.banks_pb2.GetEntryRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[nearhash.v1.banks_pb2.GetEntryResponse, collections.abc.Awaitable[nearhash.v1.banks_pb2.GetEntryResponse]]:
+        """Tells what is known of the entries of one id, one for each source, without the hashes. NOT_FOUND if there is none."""
 
     @abc.abstractmethod
     def ListQuarantine(

@@ -22,6 +22,7 @@ from nearhash_service.cli import (
     publishing,
     quarantine,
     serving,
+    showing,
     status,
     tokens,
     top,
@@ -60,7 +61,7 @@ app.command()(status.status)
 app.command()(status.watch)
 app.command()(top.top)
 app.command()(auditing.audit)
-for command in (entries.withdraw, entries.remove, entries.disable, entries.enable, entries.reinstate):
+for command in (showing.show, entries.withdraw, entries.remove, entries.disable, entries.enable, entries.reinstate):
     app.command(rich_help_panel="Single entries")(command)
 
 

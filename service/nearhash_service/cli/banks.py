@@ -55,14 +55,30 @@ def update(
         list[str] | None, typer.Option(metavar="TYPE=R", help="New radius for a hash type. Repeat for more types.")
     ] = None,
     enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether lookups search it.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Label in the place of those it has. Repeat for more.")
+    ] = None,
+    no_labels: Annotated[bool, typer.Option("--no-labels", help="Take all its labels away.")] = False,
+    allowlist: Annotated[
+        bool | None,
+        typer.Option("--allowlist/--no-allowlist", help="Whether a match in it suppresses those of other banks."),
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
 ) -> None:
-    """Change a bank's radii, or whether it is searched; in effect within a second.
+    """Change what is named of a bank; in effect within a second.
 
     Example: nearhash bank update take-it-down --radius phash64=8 --data data
     """
+    if label and no_labels:
+        raise typer.BadParameter("give --label or --no-labels, not both")
+    labels = banks_pb2.BankLabels(labels=label) if label or no_labels else None
     request = banks_pb2.UpdateBankRequest(
-        name=name, radii=map(_radius, radius or []), enabled=enabled, author=author(reason)
+        name=name,
+        radii=map(_radius, radius or []),
+        enabled=enabled,
+        labels=labels,
+        allowlist=allowlist,
+        author=author(reason),
     )
     with connection.banks() as banks:
         output.print(bank_table([banks.UpdateBank(request).bank]))

@@ -86,11 +86,17 @@ def test_updating_a_bank_changes_what_is_named_and_nothing_else(registry: Regist
     disabled = registry.update_bank("bank", {}, enabled=False, author=AUTHOR)
     assert disabled == Bank("bank", changed.radii, enabled=False, labels=("urgent",), entry_count=1)
     assert (registry.sequence(), registry.banks()) == (4, [disabled])
+    allowing = registry.update_bank("bank", {}, labels=("b", "a", "b"), allowlist=True, author=AUTHOR)
+    assert allowing == disabled._replace(labels=("b", "a"), allowlist=True)
+    bare = registry.update_bank("bank", {}, labels=(), author=AUTHOR)
+    assert bare == allowing._replace(labels=())
+    assert (registry.sequence(), registry.banks()) == (6, [bare])
 
 
 def test_updating_a_bank_to_what_it_is_changes_nothing(registry: Registry) -> None:
     bank = registry.create_bank("bank", {"pdq256": 20}, author=AUTHOR)
-    assert registry.update_bank("bank", {"pdq256": 20}, enabled=True, author=AUTHOR) == bank
+    same = registry.update_bank("bank", {"pdq256": 20}, enabled=True, labels=(), allowlist=False, author=AUTHOR)
+    assert same == bank
     assert registry.sequence() == 1
 
 

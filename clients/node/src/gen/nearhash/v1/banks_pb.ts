@@ -2,8 +2,8 @@
 // @generated from file nearhash/v1/banks.proto (package nearhash.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { HashType } from "./lookup_pb.js";
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nearhash/v1/banks.proto.
  */
 export const file_nearhash_v1_banks: GenFile = /*@__PURE__*/
-  fileDesc("ChduZWFyaGFzaC92MS9iYW5rcy5wcm90bxILbmVhcmhhc2gudjEiQgoGUmFkaXVzEigKCWhhc2hfdHlwZRgBIAEoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlEg4KBnJhZGl1cxgCIAEoDSKBAQoEQmFuaxIMCgRuYW1lGAEgASgJEiIKBXJhZGlpGAIgAygLMhMubmVhcmhhc2gudjEuUmFkaXVzEg8KB2VuYWJsZWQYAyABKAgSDgoGbGFiZWxzGAQgAygJEhMKC2VudHJ5X2NvdW50GAUgASgEEhEKCWFsbG93bGlzdBgGIAEoCCInCgZBdXRob3ISDQoFYWN0b3IYASABKAkSDgoGcmVhc29uGAIgASgJIo0BChFDcmVhdGVCYW5rUmVxdWVzdBIMCgRuYW1lGAEgASgJEiIKBXJhZGlpGAIgAygLMhMubmVhcmhhc2gudjEuUmFkaXVzEg4KBmxhYmVscxgDIAMoCRIRCglhbGxvd2xpc3QYBCABKAgSIwoGYXV0aG9yGAUgASgLMhMubmVhcmhhc2gudjEuQXV0aG9yIjUKEkNyZWF0ZUJhbmtSZXNwb25zZRIfCgRiYW5rGAEgASgLMhEubmVhcmhhc2gudjEuQmFuayKMAQoRVXBkYXRlQmFua1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIiCgVyYWRpaRgCIAMoCzITLm5lYXJoYXNoLnYxLlJhZGl1cxIUCgdlbmFibGVkGAMgASgISACIAQESIwoGYXV0aG9yGAQgASgLMhMubmVhcmhhc2gudjEuQXV0aG9yQgoKCF9lbmFibGVkIjUKElVwZGF0ZUJhbmtSZXNwb25zZRIfCgRiYW5rGAEgASgLMhEubmVhcmhhc2gudjEuQmFuayISChBMaXN0QmFua3NSZXF1ZXN0IjUKEUxpc3RCYW5rc1Jlc3BvbnNlEiAKBWJhbmtzGAEgAygLMhEubmVhcmhhc2gudjEuQmFuayI/CgRIYXNoEigKCWhhc2hfdHlwZRgBIAEoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlEg0KBXZhbHVlGAIgASgMIiwKCEVudHJ5S2V5Eg4KBnNvdXJjZRgBIAEoCRIQCghlbnRyeV9pZBgCIAEoCSKoAQoFRW50cnkSIgoDa2V5GAEgASgLMhUubmVhcmhhc2gudjEuRW50cnlLZXkSIQoGaGFzaGVzGAIgAygLMhEubmVhcmhhc2gudjEuSGFzaBIOCgZsYWJlbHMYAyADKAkSFAoHcXVhbGl0eRgEIAEoDUgAiAEBEiYKC3F1YXJhbnRpbmVkGAUgAygLMhEubmVhcmhhc2gudjEuSGFzaEIKCghfcXVhbGl0eSK5AgoGQ2hhbmdlEiQKBnVwc2VydBgBIAEoCzISLm5lYXJoYXNoLnYxLkVudHJ5SAASJwoGcmVtb3ZlGAIgASgLMhUubmVhcmhhc2gudjEuRW50cnlLZXlIABIpCgh3aXRoZHJhdxgDIAEoCzIVLm5lYXJoYXNoLnYxLkVudHJ5S2V5SAASJwoHZGlzYWJsZRgEIAEoCzIULm5lYXJoYXNoLnYxLkRpc2FibGVIABInCgZlbmFibGUYBSABKAsyFS5uZWFyaGFzaC52MS5FbnRyeUtleUgAEioKCXJlaW5zdGF0ZRgGIAEoCzIVLm5lYXJoYXNoLnYxLkVudHJ5S2V5SAASLQoMdW5xdWFyYW50aW5lGAcgASgLMhUubmVhcmhhc2gudjEuRW50cnlLZXlIAEIICgZjaGFuZ2UiWAoHRGlzYWJsZRIiCgNrZXkYASABKAsyFS5uZWFyaGFzaC52MS5FbnRyeUtleRIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAifwoTQXBwbHlDaGFuZ2VzUmVxdWVzdBIMCgRiYW5rGAEgASgJEiQKB2NoYW5nZXMYAiADKAsyEy5uZWFyaGFzaC52MS5DaGFuZ2USIwoGYXV0aG9yGAMgASgLMhMubmVhcmhhc2gudjEuQXV0aG9yEg8KB2RyeV9ydW4YBCABKAgifgoUQXBwbHlDaGFuZ2VzUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSDQoFYWRkZWQYAiABKAQSDwoHdXBkYXRlZBgDIAEoBBIPCgdyZW1vdmVkGAQgASgEEhEKCXVuY2hhbmdlZBgFIAEoBBIQCgh3aXRoaGVsZBgGIAEoBCJgCg5QdWJsaXNoUmVxdWVzdBIPCgdkcnlfcnVuGAEgASgIEiMKBmF1dGhvchgCIAEoCzITLm5lYXJoYXNoLnYxLkF1dGhvchIYChBrZXB0X2dlbmVyYXRpb25zGAMgASgNImQKD1B1Ymxpc2hSZXNwb25zZRIrCgpnZW5lcmF0aW9uGAEgASgLMhcubmVhcmhhc2gudjEuR2VuZXJhdGlvbhIkCgVkaWZmcxgCIAMoCzIVLm5lYXJoYXNoLnYxLkJhbmtEaWZmIkkKCEJhbmtEaWZmEgwKBGJhbmsYASABKAkSDQoFYWRkZWQYAiABKAQSDwoHdXBkYXRlZBgDIAEoBBIPCgdyZW1vdmVkGAQgASgEItUBCgpHZW5lcmF0aW9uEg4KBm51bWJlchgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLZW50cnlfY291bnQYBCABKAQSEgoKc2l6ZV9ieXRlcxgFIAEoBBIqCghzZWdtZW50cxgGIAMoCzIYLm5lYXJoYXNoLnYxLlNlZ21lbnRJbmZvEg8KB2N1cnJlbnQYByABKAgSDgoGcGlubmVkGAggASgIIksKC1NlZ21lbnRJbmZvEigKCWhhc2hfdHlwZRgBIAEoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlEhIKCmhhc2hfY291bnQYAiABKAQiGAoWTGlzdEdlbmVyYXRpb25zUmVxdWVzdCJHChdMaXN0R2VuZXJhdGlvbnNSZXNwb25zZRIsCgtnZW5lcmF0aW9ucxgBIAMoCzIXLm5lYXJoYXNoLnYxLkdlbmVyYXRpb24iSgoPUm9sbGJhY2tSZXF1ZXN0EhIKCmdlbmVyYXRpb24YASABKAQSIwoGYXV0aG9yGAIgASgLMhMubmVhcmhhc2gudjEuQXV0aG9yIj8KEFJvbGxiYWNrUmVzcG9uc2USKwoKZ2VuZXJhdGlvbhgBIAEoCzIXLm5lYXJoYXNoLnYxLkdlbmVyYXRpb24iNQoOUmVsZWFzZVJlcXVlc3QSIwoGYXV0aG9yGAEgASgLMhMubmVhcmhhc2gudjEuQXV0aG9yIj4KD1JlbGVhc2VSZXNwb25zZRIrCgpnZW5lcmF0aW9uGAEgASgLMhcubmVhcmhhc2gudjEuR2VuZXJhdGlvbiI0ChVMaXN0UXVhcmFudGluZVJlcXVlc3QSDAoEYmFuaxgBIAEoCRINCgVsaW1pdBgCIAEoDSJIChZMaXN0UXVhcmFudGluZVJlc3BvbnNlEi4KB2VudHJpZXMYASADKAsyHS5uZWFyaGFzaC52MS5RdWFyYW50aW5lZEVudHJ5IoIBChBRdWFyYW50aW5lZEVudHJ5EiIKA2tleRgBIAEoCzIVLm5lYXJoYXNoLnYxLkVudHJ5S2V5Eg4KBmxhYmVscxgCIAMoCRIpCgpoYXNoX3R5cGVzGAMgAygOMhUubmVhcmhhc2gudjEuSGFzaFR5cGUSDwoHcmVhc29ucxgEIAMoCSIhChBMaXN0QXVkaXRSZXF1ZXN0Eg0KBWxpbWl0GAEgASgNIj4KEUxpc3RBdWRpdFJlc3BvbnNlEikKB3JlY29yZHMYASADKAsyGC5uZWFyaGFzaC52MS5BdWRpdFJlY29yZCK2AgoLQXVkaXRSZWNvcmQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGYXV0aG9yGAIgASgLMhMubmVhcmhhc2gudjEuQXV0aG9yEgwKBGJhbmsYAyABKAkSDgoGYWN0aW9uGAQgASgJEhYKDmZpcnN0X3NlcXVlbmNlGAUgASgEEhUKDWxhc3Rfc2VxdWVuY2UYBiABKAQSNAoGY291bnRzGAcgAygLMiQubmVhcmhhc2gudjEuQXVkaXRSZWNvcmQuQ291bnRzRW50cnkSJgoHZW50cmllcxgIIAMoCzIVLm5lYXJoYXNoLnYxLkVudHJ5S2V5Gi0KC0NvdW50c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEiEgoQR2V0U3RhdHVzUmVxdWVzdCLSAgoRR2V0U3RhdHVzUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSLQoHY3VycmVudBgCIAEoCzIXLm5lYXJoYXNoLnYxLkdlbmVyYXRpb25IAIgBARIgCgViYW5rcxgDIAMoCzIRLm5lYXJoYXNoLnYxLkJhbmsSKQoGd29ya2VyGAQgASgLMhkubmVhcmhhc2gudjEuV29ya2VyU3RhdHVzEioKB3dvcmtlcnMYBSADKAsyGS5uZWFyaGFzaC52MS5Xb3JrZXJTdGF0dXMSFwoPZGlza19zaXplX2J5dGVzGAYgASgEEiYKBXBsYW5zGAcgAygLMhcubmVhcmhhc2gudjEuU2VhcmNoUGxhbhIsCgVidWlsZBgIIAEoCzIYLm5lYXJoYXNoLnYxLkJ1aWxkU3RhdHVzSAGIAQFCCgoIX2N1cnJlbnRCCAoGX2J1aWxkIogBCgtCdWlsZFN0YXR1cxISCgpnZW5lcmF0aW9uGAEgASgEEgwKBHN0ZXAYAiABKAkSEwoLc3RlcF9udW1iZXIYAyABKA0SEgoKc3RlcF9jb3VudBgEIAEoDRIuCgpzdGFydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKsAgoKU2VhcmNoUGxhbhIoCgloYXNoX3R5cGUYASABKA4yFS5uZWFyaGFzaC52MS5IYXNoVHlwZRIOCgZyYWRpdXMYAiABKA0SDAoEcGF0aBgDIAEoCRIRCgliYW5kX2JpdHMYBCADKA0SEgoKdGhyZXNob2xkcxgFIAMoBRIOCgZwcm9iZXMYBiABKAQSEgoKY2FuZGlkYXRlcxgHIAEoARITCgtleHBlY3RlZF91cxgIIAEoARJBCg5ieXRlc19wZXJfaGFzaBgJIAMoCzIpLm5lYXJoYXNoLnYxLlNlYXJjaFBsYW4uQnl0ZXNQZXJIYXNoRW50cnkaMwoRQnl0ZXNQZXJIYXNoRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASKpAQoMV29ya2VyU3RhdHVzEhIKCnByb2Nlc3NfaWQYASABKA0SEgoKZ2VuZXJhdGlvbhgCIAEoBBIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWxvYWRfZXJyb3IYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSGQoRZGVsdGFfZW50cnlfY291bnQYBiABKAQiUAoWRXN0aW1hdGVNYXRjaGVzUmVxdWVzdBIMCgRiYW5rGAEgASgJEigKCWhhc2hfdHlwZRgCIAEoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlIssBChdFc3RpbWF0ZU1hdGNoZXNSZXNwb25zZRISCgpnZW5lcmF0aW9uGAEgASgEEhIKCmhhc2hfY291bnQYAiABKAQSFgoOZWZmZWN0aXZlX2JpdHMYAyABKAESGgoNY29waWVzX3JhZGl1cxgEIAEoDUgAiAEBEi4KCWVzdGltYXRlcxgFIAMoCzIbLm5lYXJoYXNoLnYxLlJhZGl1c0VzdGltYXRlEhIKCm1hbnlfYWxpa2UYBiABKAhCEAoOX2NvcGllc19yYWRpdXMiogEKDlJhZGl1c0VzdGltYXRlEg4KBnJhZGl1cxgBIAEoDRIPCgdtYXRjaGVzGAIgASgBEhMKC21hdGNoZXNfbG93GAMgASgBEhQKDG1hdGNoZXNfaGlnaBgEIAEoARIVCg1jb3VudGVkX3NoYXJlGAUgASgBEhQKDGxpc3RfbWF0Y2hlcxgGIAEoARIXCg91bmlmb3JtX21hdGNoZXMYByABKAEy0AcKC0JhbmtTZXJ2aWNlEk0KCkNyZWF0ZUJhbmsSHi5uZWFyaGFzaC52MS5DcmVhdGVCYW5rUmVxdWVzdBofLm5lYXJoYXNoLnYxLkNyZWF0ZUJhbmtSZXNwb25zZRJNCgpVcGRhdGVCYW5rEh4ubmVhcmhhc2gudjEuVXBkYXRlQmFua1JlcXVlc3QaHy5uZWFyaGFzaC52MS5VcGRhdGVCYW5rUmVzcG9uc2USSgoJTGlzdEJhbmtzEh0ubmVhcmhhc2gudjEuTGlzdEJhbmtzUmVxdWVzdBoeLm5lYXJoYXNoLnYxLkxpc3RCYW5rc1Jlc3BvbnNlElMKDEFwcGx5Q2hhbmdlcxIgLm5lYXJoYXNoLnYxLkFwcGx5Q2hhbmdlc1JlcXVlc3QaIS5uZWFyaGFzaC52MS5BcHBseUNoYW5nZXNSZXNwb25zZRJECgdQdWJsaXNoEhsubmVhcmhhc2gudjEuUHVibGlzaFJlcXVlc3QaHC5uZWFyaGFzaC52MS5QdWJsaXNoUmVzcG9uc2USXAoPTGlzdEdlbmVyYXRpb25zEiMubmVhcmhhc2gudjEuTGlzdEdlbmVyYXRpb25zUmVxdWVzdBokLm5lYXJoYXNoLnYxLkxpc3RHZW5lcmF0aW9uc1Jlc3BvbnNlEkcKCFJvbGxiYWNrEhwubmVhcmhhc2gudjEuUm9sbGJhY2tSZXF1ZXN0Gh0ubmVhcmhhc2gudjEuUm9sbGJhY2tSZXNwb25zZRJECgdSZWxlYXNlEhsubmVhcmhhc2gudjEuUmVsZWFzZVJlcXVlc3QaHC5uZWFyaGFzaC52MS5SZWxlYXNlUmVzcG9uc2USWQoOTGlzdFF1YXJhbnRpbmUSIi5uZWFyaGFzaC52MS5MaXN0UXVhcmFudGluZVJlcXVlc3QaIy5uZWFyaGFzaC52MS5MaXN0UXVhcmFudGluZVJlc3BvbnNlEkoKCUxpc3RBdWRpdBIdLm5lYXJoYXNoLnYxLkxpc3RBdWRpdFJlcXVlc3QaHi5uZWFyaGFzaC52MS5MaXN0QXVkaXRSZXNwb25zZRJKCglHZXRTdGF0dXMSHS5uZWFyaGFzaC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh4ubmVhcmhhc2gudjEuR2V0U3RhdHVzUmVzcG9uc2USXAoPRXN0aW1hdGVNYXRjaGVzEiMubmVhcmhhc2gudjEuRXN0aW1hdGVNYXRjaGVzUmVxdWVzdBokLm5lYXJoYXNoLnYxLkVzdGltYXRlTWF0Y2hlc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_nearhash_v1_lookup]);
+  fileDesc("ChduZWFyaGFzaC92MS9iYW5rcy5wcm90bxILbmVhcmhhc2gudjEiQgoGUmFkaXVzEigKCWhhc2hfdHlwZRgBIAEoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlEg4KBnJhZGl1cxgCIAEoDSKBAQoEQmFuaxIMCgRuYW1lGAEgASgJEiIKBXJhZGlpGAIgAygLMhMubmVhcmhhc2gudjEuUmFkaXVzEg8KB2VuYWJsZWQYAyABKAgSDgoGbGFiZWxzGAQgAygJEhMKC2VudHJ5X2NvdW50GAUgASgEEhEKCWFsbG93bGlzdBgGIAEoCCInCgZBdXRob3ISDQoFYWN0b3IYASABKAkSDgoGcmVhc29uGAIgASgJIo0BChFDcmVhdGVCYW5rUmVxdWVzdBIMCgRuYW1lGAEgASgJEiIKBXJhZGlpGAIgAygLMhMubmVhcmhhc2gudjEuUmFkaXVzEg4KBmxhYmVscxgDIAMoCRIRCglhbGxvd2xpc3QYBCABKAgSIwoGYXV0aG9yGAUgASgLMhMubmVhcmhhc2gudjEuQXV0aG9yIjUKEkNyZWF0ZUJhbmtSZXNwb25zZRIfCgRiYW5rGAEgASgLMhEubmVhcmhhc2gudjEuQmFuayLbAQoRVXBkYXRlQmFua1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIiCgVyYWRpaRgCIAMoCzITLm5lYXJoYXNoLnYxLlJhZGl1cxIUCgdlbmFibGVkGAMgASgISACIAQESIwoGYXV0aG9yGAQgASgLMhMubmVhcmhhc2gudjEuQXV0aG9yEhYKCWFsbG93bGlzdBgFIAEoCEgBiAEBEicKBmxhYmVscxgGIAEoCzIXLm5lYXJoYXNoLnYxLkJhbmtMYWJlbHNCCgoIX2VuYWJsZWRCDAoKX2FsbG93bGlzdCIcCgpCYW5rTGFiZWxzEg4KBmxhYmVscxgBIAMoCSI1ChJVcGRhdGVCYW5rUmVzcG9uc2USHwoEYmFuaxgBIAEoCzIRLm5lYXJoYXNoLnYxLkJhbmsiEgoQTGlzdEJhbmtzUmVxdWVzdCI1ChFMaXN0QmFua3NSZXNwb25zZRIgCgViYW5rcxgBIAMoCzIRLm5lYXJoYXNoLnYxLkJhbmsiPwoESGFzaBIoCgloYXNoX3R5cGUYASABKA4yFS5uZWFyaGFzaC52MS5IYXNoVHlwZRINCgV2YWx1ZRgCIAEoDCIsCghFbnRyeUtleRIOCgZzb3VyY2UYASABKAkSEAoIZW50cnlfaWQYAiABKAkiqAEKBUVudHJ5EiIKA2tleRgBIAEoCzIVLm5lYXJoYXNoLnYxLkVudHJ5S2V5EiEKBmhhc2hlcxgCIAMoCzIRLm5lYXJoYXNoLnYxLkhhc2gSDgoGbGFiZWxzGAMgAygJEhQKB3F1YWxpdHkYBCABKA1IAIgBARImCgtxdWFyYW50aW5lZBgFIAMoCzIRLm5lYXJoYXNoLnYxLkhhc2hCCgoIX3F1YWxpdHkiuQIKBkNoYW5nZRIkCgZ1cHNlcnQYASABKAsyEi5uZWFyaGFzaC52MS5FbnRyeUgAEicKBnJlbW92ZRgCIAEoCzIVLm5lYXJoYXNoLnYxLkVudHJ5S2V5SAASKQoId2l0aGRyYXcYAyABKAsyFS5uZWFyaGFzaC52MS5FbnRyeUtleUgAEicKB2Rpc2FibGUYBCABKAsyFC5uZWFyaGFzaC52MS5EaXNhYmxlSAASJwoGZW5hYmxlGAUgASgLMhUubmVhcmhhc2gudjEuRW50cnlLZXlIABIqCglyZWluc3RhdGUYBiABKAsyFS5uZWFyaGFzaC52MS5FbnRyeUtleUgAEi0KDHVucXVhcmFudGluZRgHIAEoCzIVLm5lYXJoYXNoLnYxLkVudHJ5S2V5SABCCAoGY2hhbmdlIlgKB0Rpc2FibGUSIgoDa2V5GAEgASgLMhUubmVhcmhhc2gudjEuRW50cnlLZXkSKQoFdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIn8KE0FwcGx5Q2hhbmdlc1JlcXVlc3QSDAoEYmFuaxgBIAEoCRIkCgdjaGFuZ2VzGAIgAygLMhMubmVhcmhhc2gudjEuQ2hhbmdlEiMKBmF1dGhvchgDIAEoCzITLm5lYXJoYXNoLnYxLkF1dGhvchIPCgdkcnlfcnVuGAQgASgIIn4KFEFwcGx5Q2hhbmdlc1Jlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEEg0KBWFkZGVkGAIgASgEEg8KB3VwZGF0ZWQYAyABKAQSDwoHcmVtb3ZlZBgEIAEoBBIRCgl1bmNoYW5nZWQYBSABKAQSEAoId2l0aGhlbGQYBiABKAQiYAoOUHVibGlzaFJlcXVlc3QSDwoHZHJ5X3J1bhgBIAEoCBIjCgZhdXRob3IYAiABKAsyEy5uZWFyaGFzaC52MS5BdXRob3ISGAoQa2VwdF9nZW5lcmF0aW9ucxgDIAEoDSJkCg9QdWJsaXNoUmVzcG9uc2USKwoKZ2VuZXJhdGlvbhgBIAEoCzIXLm5lYXJoYXNoLnYxLkdlbmVyYXRpb24SJAoFZGlmZnMYAiADKAsyFS5uZWFyaGFzaC52MS5CYW5rRGlmZiJJCghCYW5rRGlmZhIMCgRiYW5rGAEgASgJEg0KBWFkZGVkGAIgASgEEg8KB3VwZGF0ZWQYAyABKAQSDwoHcmVtb3ZlZBgEIAEoBCLVAQoKR2VuZXJhdGlvbhIOCgZudW1iZXIYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2VudHJ5X2NvdW50GAQgASgEEhIKCnNpemVfYnl0ZXMYBSABKAQSKgoIc2VnbWVudHMYBiADKAsyGC5uZWFyaGFzaC52MS5TZWdtZW50SW5mbxIPCgdjdXJyZW50GAcgASgIEg4KBnBpbm5lZBgIIAEoCCJLCgtTZWdtZW50SW5mbxIoCgloYXNoX3R5cGUYASABKA4yFS5uZWFyaGFzaC52MS5IYXNoVHlwZRISCgpoYXNoX2NvdW50GAIgASgEIhgKFkxpc3RHZW5lcmF0aW9uc1JlcXVlc3QiRwoXTGlzdEdlbmVyYXRpb25zUmVzcG9uc2USLAoLZ2VuZXJhdGlvbnMYASADKAsyFy5uZWFyaGFzaC52MS5HZW5lcmF0aW9uIkoKD1JvbGxiYWNrUmVxdWVzdBISCgpnZW5lcmF0aW9uGAEgASgEEiMKBmF1dGhvchgCIAEoCzITLm5lYXJoYXNoLnYxLkF1dGhvciI/ChBSb2xsYmFja1Jlc3BvbnNlEisKCmdlbmVyYXRpb24YASABKAsyFy5uZWFyaGFzaC52MS5HZW5lcmF0aW9uIjUKDlJlbGVhc2VSZXF1ZXN0EiMKBmF1dGhvchgBIAEoCzITLm5lYXJoYXNoLnYxLkF1dGhvciI+Cg9SZWxlYXNlUmVzcG9uc2USKwoKZ2VuZXJhdGlvbhgBIAEoCzIXLm5lYXJoYXNoLnYxLkdlbmVyYXRpb24iMQoPR2V0RW50cnlSZXF1ZXN0EgwKBGJhbmsYASABKAkSEAoIZW50cnlfaWQYAiABKAkiYwoQR2V0RW50cnlSZXNwb25zZRIpCgdlbnRyaWVzGAEgAygLMhgubmVhcmhhc2gudjEuU3RvcmVkRW50cnkSEgoKZ2VuZXJhdGlvbhgCIAEoBBIQCghzZXF1ZW5jZRgDIAEoBCKUAwoLU3RvcmVkRW50cnkSIgoDa2V5GAEgASgLMhUubmVhcmhhc2gudjEuRW50cnlLZXkSJgoFc3RhdGUYAiABKA4yFy5uZWFyaGFzaC52MS5FbnRyeVN0YXRlEjIKDmRpc2FibGVkX3VudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgpoYXNoX3R5cGVzGAQgAygOMhUubmVhcmhhc2gudjEuSGFzaFR5cGUSNQoWcXVhcmFudGluZWRfaGFzaF90eXBlcxgFIAMoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlEg4KBmxhYmVscxgGIAMoCRIUCgdxdWFsaXR5GAcgASgNSACIAQESLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdtYXRjaGVkGAogASgIQgoKCF9xdWFsaXR5IjQKFUxpc3RRdWFyYW50aW5lUmVxdWVzdBIMCgRiYW5rGAEgASgJEg0KBWxpbWl0GAIgASgNIkgKFkxpc3RRdWFyYW50aW5lUmVzcG9uc2USLgoHZW50cmllcxgBIAMoCzIdLm5lYXJoYXNoLnYxLlF1YXJhbnRpbmVkRW50cnkiggEKEFF1YXJhbnRpbmVkRW50cnkSIgoDa2V5GAEgASgLMhUubmVhcmhhc2gudjEuRW50cnlLZXkSDgoGbGFiZWxzGAIgAygJEikKCmhhc2hfdHlwZXMYAyADKA4yFS5uZWFyaGFzaC52MS5IYXNoVHlwZRIPCgdyZWFzb25zGAQgAygJIiEKEExpc3RBdWRpdFJlcXVlc3QSDQoFbGltaXQYASABKA0iPgoRTGlzdEF1ZGl0UmVzcG9uc2USKQoHcmVjb3JkcxgBIAMoCzIYLm5lYXJoYXNoLnYxLkF1ZGl0UmVjb3JkIrYCCgtBdWRpdFJlY29yZBIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgZhdXRob3IYAiABKAsyEy5uZWFyaGFzaC52MS5BdXRob3ISDAoEYmFuaxgDIAEoCRIOCgZhY3Rpb24YBCABKAkSFgoOZmlyc3Rfc2VxdWVuY2UYBSABKAQSFQoNbGFzdF9zZXF1ZW5jZRgGIAEoBBI0CgZjb3VudHMYByADKAsyJC5uZWFyaGFzaC52MS5BdWRpdFJlY29yZC5Db3VudHNFbnRyeRImCgdlbnRyaWVzGAggAygLMhUubmVhcmhhc2gudjEuRW50cnlLZXkaLQoLQ291bnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgEOgI4ASISChBHZXRTdGF0dXNSZXF1ZXN0ItICChFHZXRTdGF0dXNSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBItCgdjdXJyZW50GAIgASgLMhcubmVhcmhhc2gudjEuR2VuZXJhdGlvbkgAiAEBEiAKBWJhbmtzGAMgAygLMhEubmVhcmhhc2gudjEuQmFuaxIpCgZ3b3JrZXIYBCABKAsyGS5uZWFyaGFzaC52MS5Xb3JrZXJTdGF0dXMSKgoHd29ya2VycxgFIAMoCzIZLm5lYXJoYXNoLnYxLldvcmtlclN0YXR1cxIXCg9kaXNrX3NpemVfYnl0ZXMYBiABKAQSJgoFcGxhbnMYByADKAsyFy5uZWFyaGFzaC52MS5TZWFyY2hQbGFuEiwKBWJ1aWxkGAggASgLMhgubmVhcmhhc2gudjEuQnVpbGRTdGF0dXNIAYgBAUIKCghfY3VycmVudEIICgZfYnVpbGQiiAEKC0J1aWxkU3RhdHVzEhIKCmdlbmVyYXRpb24YASABKAQSDAoEc3RlcBgCIAEoCRITCgtzdGVwX251bWJlchgDIAEoDRISCgpzdGVwX2NvdW50GAQgASgNEi4KCnN0YXJ0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqwCCgpTZWFyY2hQbGFuEigKCWhhc2hfdHlwZRgBIAEoDjIVLm5lYXJoYXNoLnYxLkhhc2hUeXBlEg4KBnJhZGl1cxgCIAEoDRIMCgRwYXRoGAMgASgJEhEKCWJhbmRfYml0cxgEIAMoDRISCgp0aHJlc2hvbGRzGAUgAygFEg4KBnByb2JlcxgGIAEoBBISCgpjYW5kaWRhdGVzGAcgASgBEhMKC2V4cGVjdGVkX3VzGAggASgBEkEKDmJ5dGVzX3Blcl9oYXNoGAkgAygLMikubmVhcmhhc2gudjEuU2VhcmNoUGxhbi5CeXRlc1Blckhhc2hFbnRyeRozChFCeXRlc1Blckhhc2hFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIqkBCgxXb3JrZXJTdGF0dXMSEgoKcHJvY2Vzc19pZBgBIAEoDRISCgpnZW5lcmF0aW9uGAIgASgEEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlbG9hZF9lcnJvchgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBIZChFkZWx0YV9lbnRyeV9jb3VudBgGIAEoBCJQChZFc3RpbWF0ZU1hdGNoZXNSZXF1ZXN0EgwKBGJhbmsYASABKAkSKAoJaGFzaF90eXBlGAIgASgOMhUubmVhcmhhc2gudjEuSGFzaFR5cGUiywEKF0VzdGltYXRlTWF0Y2hlc1Jlc3BvbnNlEhIKCmdlbmVyYXRpb24YASABKAQSEgoKaGFzaF9jb3VudBgCIAEoBBIWCg5lZmZlY3RpdmVfYml0cxgDIAEoARIaCg1jb3BpZXNfcmFkaXVzGAQgASgNSACIAQESLgoJZXN0aW1hdGVzGAUgAygLMhsubmVhcmhhc2gudjEuUmFkaXVzRXN0aW1hdGUSEgoKbWFueV9hbGlrZRgGIAEoCEIQCg5fY29waWVzX3JhZGl1cyKiAQoOUmFkaXVzRXN0aW1hdGUSDgoGcmFkaXVzGAEgASgNEg8KB21hdGNoZXMYAiABKAESEwoLbWF0Y2hlc19sb3cYAyABKAESFAoMbWF0Y2hlc19oaWdoGAQgASgBEhUKDWNvdW50ZWRfc2hhcmUYBSABKAESFAoMbGlzdF9tYXRjaGVzGAYgASgBEhcKD3VuaWZvcm1fbWF0Y2hlcxgHIAEoASp2CgpFbnRyeVN0YXRlEhsKF0VOVFJZX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSRU5UUllfU1RBVEVfQUNUSVZFEAESGAoURU5UUllfU1RBVEVfRElTQUJMRUQQAhIZChVFTlRSWV9TVEFURV9XSVRIRFJBV04QAzKZCAoLQmFua1NlcnZpY2USTQoKQ3JlYXRlQmFuaxIeLm5lYXJoYXNoLnYxLkNyZWF0ZUJhbmtSZXF1ZXN0Gh8ubmVhcmhhc2gudjEuQ3JlYXRlQmFua1Jlc3BvbnNlEk0KClVwZGF0ZUJhbmsSHi5uZWFyaGFzaC52MS5VcGRhdGVCYW5rUmVxdWVzdBofLm5lYXJoYXNoLnYxLlVwZGF0ZUJhbmtSZXNwb25zZRJKCglMaXN0QmFua3MSHS5uZWFyaGFzaC52MS5MaXN0QmFua3NSZXF1ZXN0Gh4ubmVhcmhhc2gudjEuTGlzdEJhbmtzUmVzcG9uc2USUwoMQXBwbHlDaGFuZ2VzEiAubmVhcmhhc2gudjEuQXBwbHlDaGFuZ2VzUmVxdWVzdBohLm5lYXJoYXNoLnYxLkFwcGx5Q2hhbmdlc1Jlc3BvbnNlEkQKB1B1Ymxpc2gSGy5uZWFyaGFzaC52MS5QdWJsaXNoUmVxdWVzdBocLm5lYXJoYXNoLnYxLlB1Ymxpc2hSZXNwb25zZRJcCg9MaXN0R2VuZXJhdGlvbnMSIy5uZWFyaGFzaC52MS5MaXN0R2VuZXJhdGlvbnNSZXF1ZXN0GiQubmVhcmhhc2gudjEuTGlzdEdlbmVyYXRpb25zUmVzcG9uc2USRwoIUm9sbGJhY2sSHC5uZWFyaGFzaC52MS5Sb2xsYmFja1JlcXVlc3QaHS5uZWFyaGFzaC52MS5Sb2xsYmFja1Jlc3BvbnNlEkQKB1JlbGVhc2USGy5uZWFyaGFzaC52MS5SZWxlYXNlUmVxdWVzdBocLm5lYXJoYXNoLnYxLlJlbGVhc2VSZXNwb25zZRJHCghHZXRFbnRyeRIcLm5lYXJoYXNoLnYxLkdldEVudHJ5UmVxdWVzdBodLm5lYXJoYXNoLnYxLkdldEVudHJ5UmVzcG9uc2USWQoOTGlzdFF1YXJhbnRpbmUSIi5uZWFyaGFzaC52MS5MaXN0UXVhcmFudGluZVJlcXVlc3QaIy5uZWFyaGFzaC52MS5MaXN0UXVhcmFudGluZVJlc3BvbnNlEkoKCUxpc3RBdWRpdBIdLm5lYXJoYXNoLnYxLkxpc3RBdWRpdFJlcXVlc3QaHi5uZWFyaGFzaC52MS5MaXN0QXVkaXRSZXNwb25zZRJKCglHZXRTdGF0dXMSHS5uZWFyaGFzaC52MS5HZXRTdGF0dXNSZXF1ZXN0Gh4ubmVhcmhhc2gudjEuR2V0U3RhdHVzUmVzcG9uc2USXAoPRXN0aW1hdGVNYXRjaGVzEiMubmVhcmhhc2gudjEuRXN0aW1hdGVNYXRjaGVzUmVxdWVzdBokLm5lYXJoYXNoLnYxLkVzdGltYXRlTWF0Y2hlc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_nearhash_v1_lookup]);
 
 /**
  * @generated from message nearhash.v1.Radius
@@ -197,6 +197,18 @@ export type UpdateBankRequest = Message<"nearhash.v1.UpdateBankRequest"> & {
    * @generated from field: nearhash.v1.Author author = 4;
    */
   author?: Author | undefined;
+
+  /**
+   * @generated from field: optional bool allowlist = 5;
+   */
+  allowlist?: boolean | undefined;
+
+  /**
+   * Take the place of the bank's labels. Unset: these stay; set and empty: it has none.
+   *
+   * @generated from field: nearhash.v1.BankLabels labels = 6;
+   */
+  labels?: BankLabels | undefined;
 };
 
 /**
@@ -205,6 +217,23 @@ export type UpdateBankRequest = Message<"nearhash.v1.UpdateBankRequest"> & {
  */
 export const UpdateBankRequestSchema: GenMessage<UpdateBankRequest> = /*@__PURE__*/
   messageDesc(file_nearhash_v1_banks, 5);
+
+/**
+ * @generated from message nearhash.v1.BankLabels
+ */
+export type BankLabels = Message<"nearhash.v1.BankLabels"> & {
+  /**
+   * @generated from field: repeated string labels = 1;
+   */
+  labels: string[];
+};
+
+/**
+ * Describes the message nearhash.v1.BankLabels.
+ * Use `create(BankLabelsSchema)` to create a new message.
+ */
+export const BankLabelsSchema: GenMessage<BankLabels> = /*@__PURE__*/
+  messageDesc(file_nearhash_v1_banks, 6);
 
 /**
  * @generated from message nearhash.v1.UpdateBankResponse
@@ -221,7 +250,7 @@ export type UpdateBankResponse = Message<"nearhash.v1.UpdateBankResponse"> & {
  * Use `create(UpdateBankResponseSchema)` to create a new message.
  */
 export const UpdateBankResponseSchema: GenMessage<UpdateBankResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 6);
+  messageDesc(file_nearhash_v1_banks, 7);
 
 /**
  * @generated from message nearhash.v1.ListBanksRequest
@@ -234,7 +263,7 @@ export type ListBanksRequest = Message<"nearhash.v1.ListBanksRequest"> & {
  * Use `create(ListBanksRequestSchema)` to create a new message.
  */
 export const ListBanksRequestSchema: GenMessage<ListBanksRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 7);
+  messageDesc(file_nearhash_v1_banks, 8);
 
 /**
  * @generated from message nearhash.v1.ListBanksResponse
@@ -253,7 +282,7 @@ export type ListBanksResponse = Message<"nearhash.v1.ListBanksResponse"> & {
  * Use `create(ListBanksResponseSchema)` to create a new message.
  */
 export const ListBanksResponseSchema: GenMessage<ListBanksResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 8);
+  messageDesc(file_nearhash_v1_banks, 9);
 
 /**
  * @generated from message nearhash.v1.Hash
@@ -277,7 +306,7 @@ export type Hash = Message<"nearhash.v1.Hash"> & {
  * Use `create(HashSchema)` to create a new message.
  */
 export const HashSchema: GenMessage<Hash> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 9);
+  messageDesc(file_nearhash_v1_banks, 10);
 
 /**
  * Names an entry within a bank.
@@ -305,7 +334,7 @@ export type EntryKey = Message<"nearhash.v1.EntryKey"> & {
  * Use `create(EntryKeySchema)` to create a new message.
  */
 export const EntryKeySchema: GenMessage<EntryKey> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 10);
+  messageDesc(file_nearhash_v1_banks, 11);
 
 /**
  * @generated from message nearhash.v1.Entry
@@ -348,7 +377,7 @@ export type Entry = Message<"nearhash.v1.Entry"> & {
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 11);
+  messageDesc(file_nearhash_v1_banks, 12);
 
 /**
  * @generated from message nearhash.v1.Change
@@ -421,7 +450,7 @@ export type Change = Message<"nearhash.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 12);
+  messageDesc(file_nearhash_v1_banks, 13);
 
 /**
  * @generated from message nearhash.v1.Disable
@@ -445,7 +474,7 @@ export type Disable = Message<"nearhash.v1.Disable"> & {
  * Use `create(DisableSchema)` to create a new message.
  */
 export const DisableSchema: GenMessage<Disable> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 13);
+  messageDesc(file_nearhash_v1_banks, 14);
 
 /**
  * @generated from message nearhash.v1.ApplyChangesRequest
@@ -479,7 +508,7 @@ export type ApplyChangesRequest = Message<"nearhash.v1.ApplyChangesRequest"> & {
  * Use `create(ApplyChangesRequestSchema)` to create a new message.
  */
 export const ApplyChangesRequestSchema: GenMessage<ApplyChangesRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 14);
+  messageDesc(file_nearhash_v1_banks, 15);
 
 /**
  * @generated from message nearhash.v1.ApplyChangesResponse
@@ -525,7 +554,7 @@ export type ApplyChangesResponse = Message<"nearhash.v1.ApplyChangesResponse"> &
  * Use `create(ApplyChangesResponseSchema)` to create a new message.
  */
 export const ApplyChangesResponseSchema: GenMessage<ApplyChangesResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 15);
+  messageDesc(file_nearhash_v1_banks, 16);
 
 /**
  * @generated from message nearhash.v1.PublishRequest
@@ -556,7 +585,7 @@ export type PublishRequest = Message<"nearhash.v1.PublishRequest"> & {
  * Use `create(PublishRequestSchema)` to create a new message.
  */
 export const PublishRequestSchema: GenMessage<PublishRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 16);
+  messageDesc(file_nearhash_v1_banks, 17);
 
 /**
  * @generated from message nearhash.v1.PublishResponse
@@ -582,7 +611,7 @@ export type PublishResponse = Message<"nearhash.v1.PublishResponse"> & {
  * Use `create(PublishResponseSchema)` to create a new message.
  */
 export const PublishResponseSchema: GenMessage<PublishResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 17);
+  messageDesc(file_nearhash_v1_banks, 18);
 
 /**
  * @generated from message nearhash.v1.BankDiff
@@ -614,7 +643,7 @@ export type BankDiff = Message<"nearhash.v1.BankDiff"> & {
  * Use `create(BankDiffSchema)` to create a new message.
  */
 export const BankDiffSchema: GenMessage<BankDiff> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 18);
+  messageDesc(file_nearhash_v1_banks, 19);
 
 /**
  * @generated from message nearhash.v1.Generation
@@ -672,7 +701,7 @@ export type Generation = Message<"nearhash.v1.Generation"> & {
  * Use `create(GenerationSchema)` to create a new message.
  */
 export const GenerationSchema: GenMessage<Generation> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 19);
+  messageDesc(file_nearhash_v1_banks, 20);
 
 /**
  * @generated from message nearhash.v1.SegmentInfo
@@ -696,7 +725,7 @@ export type SegmentInfo = Message<"nearhash.v1.SegmentInfo"> & {
  * Use `create(SegmentInfoSchema)` to create a new message.
  */
 export const SegmentInfoSchema: GenMessage<SegmentInfo> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 20);
+  messageDesc(file_nearhash_v1_banks, 21);
 
 /**
  * @generated from message nearhash.v1.ListGenerationsRequest
@@ -709,7 +738,7 @@ export type ListGenerationsRequest = Message<"nearhash.v1.ListGenerationsRequest
  * Use `create(ListGenerationsRequestSchema)` to create a new message.
  */
 export const ListGenerationsRequestSchema: GenMessage<ListGenerationsRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 21);
+  messageDesc(file_nearhash_v1_banks, 22);
 
 /**
  * @generated from message nearhash.v1.ListGenerationsResponse
@@ -728,7 +757,7 @@ export type ListGenerationsResponse = Message<"nearhash.v1.ListGenerationsRespon
  * Use `create(ListGenerationsResponseSchema)` to create a new message.
  */
 export const ListGenerationsResponseSchema: GenMessage<ListGenerationsResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 22);
+  messageDesc(file_nearhash_v1_banks, 23);
 
 /**
  * @generated from message nearhash.v1.RollbackRequest
@@ -752,7 +781,7 @@ export type RollbackRequest = Message<"nearhash.v1.RollbackRequest"> & {
  * Use `create(RollbackRequestSchema)` to create a new message.
  */
 export const RollbackRequestSchema: GenMessage<RollbackRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 23);
+  messageDesc(file_nearhash_v1_banks, 24);
 
 /**
  * @generated from message nearhash.v1.RollbackResponse
@@ -769,7 +798,7 @@ export type RollbackResponse = Message<"nearhash.v1.RollbackResponse"> & {
  * Use `create(RollbackResponseSchema)` to create a new message.
  */
 export const RollbackResponseSchema: GenMessage<RollbackResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 24);
+  messageDesc(file_nearhash_v1_banks, 25);
 
 /**
  * @generated from message nearhash.v1.ReleaseRequest
@@ -786,7 +815,7 @@ export type ReleaseRequest = Message<"nearhash.v1.ReleaseRequest"> & {
  * Use `create(ReleaseRequestSchema)` to create a new message.
  */
 export const ReleaseRequestSchema: GenMessage<ReleaseRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 25);
+  messageDesc(file_nearhash_v1_banks, 26);
 
 /**
  * @generated from message nearhash.v1.ReleaseResponse
@@ -803,7 +832,130 @@ export type ReleaseResponse = Message<"nearhash.v1.ReleaseResponse"> & {
  * Use `create(ReleaseResponseSchema)` to create a new message.
  */
 export const ReleaseResponseSchema: GenMessage<ReleaseResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 26);
+  messageDesc(file_nearhash_v1_banks, 27);
+
+/**
+ * @generated from message nearhash.v1.GetEntryRequest
+ */
+export type GetEntryRequest = Message<"nearhash.v1.GetEntryRequest"> & {
+  /**
+   * @generated from field: string bank = 1;
+   */
+  bank: string;
+
+  /**
+   * @generated from field: string entry_id = 2;
+   */
+  entryId: string;
+};
+
+/**
+ * Describes the message nearhash.v1.GetEntryRequest.
+ * Use `create(GetEntryRequestSchema)` to create a new message.
+ */
+export const GetEntryRequestSchema: GenMessage<GetEntryRequest> = /*@__PURE__*/
+  messageDesc(file_nearhash_v1_banks, 28);
+
+/**
+ * @generated from message nearhash.v1.GetEntryResponse
+ */
+export type GetEntryResponse = Message<"nearhash.v1.GetEntryResponse"> & {
+  /**
+   * By source.
+   *
+   * @generated from field: repeated nearhash.v1.StoredEntry entries = 1;
+   */
+  entries: StoredEntry[];
+
+  /**
+   * What the worker that answered serves: `matched` is true or false of that. 0: nothing yet.
+   *
+   * @generated from field: uint64 generation = 2;
+   */
+  generation: bigint;
+
+  /**
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message nearhash.v1.GetEntryResponse.
+ * Use `create(GetEntryResponseSchema)` to create a new message.
+ */
+export const GetEntryResponseSchema: GenMessage<GetEntryResponse> = /*@__PURE__*/
+  messageDesc(file_nearhash_v1_banks, 29);
+
+/**
+ * What the registry knows of an entry.
+ *
+ * @generated from message nearhash.v1.StoredEntry
+ */
+export type StoredEntry = Message<"nearhash.v1.StoredEntry"> & {
+  /**
+   * @generated from field: nearhash.v1.EntryKey key = 1;
+   */
+  key?: EntryKey | undefined;
+
+  /**
+   * @generated from field: nearhash.v1.EntryState state = 2;
+   */
+  state: EntryState;
+
+  /**
+   * From then on it matches again. Unset: it is not disabled, or until it is enabled.
+   *
+   * @generated from field: google.protobuf.Timestamp disabled_until = 3;
+   */
+  disabledUntil?: Timestamp | undefined;
+
+  /**
+   * Of each of its hashes, none of them quarantined.
+   *
+   * @generated from field: repeated nearhash.v1.HashType hash_types = 4;
+   */
+  hashTypes: HashType[];
+
+  /**
+   * @generated from field: repeated nearhash.v1.HashType quarantined_hash_types = 5;
+   */
+  quarantinedHashTypes: HashType[];
+
+  /**
+   * @generated from field: repeated string labels = 6;
+   */
+  labels: string[];
+
+  /**
+   * @generated from field: optional uint32 quality = 7;
+   */
+  quality?: number | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp create_time = 8;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp update_time = 9;
+   */
+  updateTime?: Timestamp | undefined;
+
+  /**
+   * Whether lookups match its hashes.
+   *
+   * @generated from field: bool matched = 10;
+   */
+  matched: boolean;
+};
+
+/**
+ * Describes the message nearhash.v1.StoredEntry.
+ * Use `create(StoredEntrySchema)` to create a new message.
+ */
+export const StoredEntrySchema: GenMessage<StoredEntry> = /*@__PURE__*/
+  messageDesc(file_nearhash_v1_banks, 30);
 
 /**
  * @generated from message nearhash.v1.ListQuarantineRequest
@@ -827,7 +979,7 @@ export type ListQuarantineRequest = Message<"nearhash.v1.ListQuarantineRequest">
  * Use `create(ListQuarantineRequestSchema)` to create a new message.
  */
 export const ListQuarantineRequestSchema: GenMessage<ListQuarantineRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 27);
+  messageDesc(file_nearhash_v1_banks, 31);
 
 /**
  * @generated from message nearhash.v1.ListQuarantineResponse
@@ -846,7 +998,7 @@ export type ListQuarantineResponse = Message<"nearhash.v1.ListQuarantineResponse
  * Use `create(ListQuarantineResponseSchema)` to create a new message.
  */
 export const ListQuarantineResponseSchema: GenMessage<ListQuarantineResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 28);
+  messageDesc(file_nearhash_v1_banks, 32);
 
 /**
  * @generated from message nearhash.v1.QuarantinedEntry
@@ -882,7 +1034,7 @@ export type QuarantinedEntry = Message<"nearhash.v1.QuarantinedEntry"> & {
  * Use `create(QuarantinedEntrySchema)` to create a new message.
  */
 export const QuarantinedEntrySchema: GenMessage<QuarantinedEntry> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 29);
+  messageDesc(file_nearhash_v1_banks, 33);
 
 /**
  * @generated from message nearhash.v1.ListAuditRequest
@@ -901,7 +1053,7 @@ export type ListAuditRequest = Message<"nearhash.v1.ListAuditRequest"> & {
  * Use `create(ListAuditRequestSchema)` to create a new message.
  */
 export const ListAuditRequestSchema: GenMessage<ListAuditRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 30);
+  messageDesc(file_nearhash_v1_banks, 34);
 
 /**
  * @generated from message nearhash.v1.ListAuditResponse
@@ -920,7 +1072,7 @@ export type ListAuditResponse = Message<"nearhash.v1.ListAuditResponse"> & {
  * Use `create(ListAuditResponseSchema)` to create a new message.
  */
 export const ListAuditResponseSchema: GenMessage<ListAuditResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 31);
+  messageDesc(file_nearhash_v1_banks, 35);
 
 /**
  * One operation that changed the registry.
@@ -984,7 +1136,7 @@ export type AuditRecord = Message<"nearhash.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 32);
+  messageDesc(file_nearhash_v1_banks, 36);
 
 /**
  * @generated from message nearhash.v1.GetStatusRequest
@@ -997,7 +1149,7 @@ export type GetStatusRequest = Message<"nearhash.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 33);
+  messageDesc(file_nearhash_v1_banks, 37);
 
 /**
  * @generated from message nearhash.v1.GetStatusResponse
@@ -1061,7 +1213,7 @@ export type GetStatusResponse = Message<"nearhash.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 34);
+  messageDesc(file_nearhash_v1_banks, 38);
 
 /**
  * @generated from message nearhash.v1.BuildStatus
@@ -1104,7 +1256,7 @@ export type BuildStatus = Message<"nearhash.v1.BuildStatus"> & {
  * Use `create(BuildStatusSchema)` to create a new message.
  */
 export const BuildStatusSchema: GenMessage<BuildStatus> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 35);
+  messageDesc(file_nearhash_v1_banks, 39);
 
 /**
  * @generated from message nearhash.v1.SearchPlan
@@ -1169,7 +1321,7 @@ export type SearchPlan = Message<"nearhash.v1.SearchPlan"> & {
  * Use `create(SearchPlanSchema)` to create a new message.
  */
 export const SearchPlanSchema: GenMessage<SearchPlan> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 36);
+  messageDesc(file_nearhash_v1_banks, 40);
 
 /**
  * The process that answered.
@@ -1221,7 +1373,7 @@ export type WorkerStatus = Message<"nearhash.v1.WorkerStatus"> & {
  * Use `create(WorkerStatusSchema)` to create a new message.
  */
 export const WorkerStatusSchema: GenMessage<WorkerStatus> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 37);
+  messageDesc(file_nearhash_v1_banks, 41);
 
 /**
  * @generated from message nearhash.v1.EstimateMatchesRequest
@@ -1245,7 +1397,7 @@ export type EstimateMatchesRequest = Message<"nearhash.v1.EstimateMatchesRequest
  * Use `create(EstimateMatchesRequestSchema)` to create a new message.
  */
 export const EstimateMatchesRequestSchema: GenMessage<EstimateMatchesRequest> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 38);
+  messageDesc(file_nearhash_v1_banks, 42);
 
 /**
  * @generated from message nearhash.v1.EstimateMatchesResponse
@@ -1297,7 +1449,7 @@ export type EstimateMatchesResponse = Message<"nearhash.v1.EstimateMatchesRespon
  * Use `create(EstimateMatchesResponseSchema)` to create a new message.
  */
 export const EstimateMatchesResponseSchema: GenMessage<EstimateMatchesResponse> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 39);
+  messageDesc(file_nearhash_v1_banks, 43);
 
 /**
  * What to expect at one radius, inclusive, per million lookups.
@@ -1356,7 +1508,42 @@ export type RadiusEstimate = Message<"nearhash.v1.RadiusEstimate"> & {
  * Use `create(RadiusEstimateSchema)` to create a new message.
  */
 export const RadiusEstimateSchema: GenMessage<RadiusEstimate> = /*@__PURE__*/
-  messageDesc(file_nearhash_v1_banks, 40);
+  messageDesc(file_nearhash_v1_banks, 44);
+
+/**
+ * @generated from enum nearhash.v1.EntryState
+ */
+export enum EntryState {
+  /**
+   * @generated from enum value: ENTRY_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: ENTRY_STATE_ACTIVE = 1;
+   */
+  ACTIVE = 1,
+
+  /**
+   * Not matched until a time, or until it is enabled.
+   *
+   * @generated from enum value: ENTRY_STATE_DISABLED = 2;
+   */
+  DISABLED = 2,
+
+  /**
+   * Never matched until it is reinstated; its hashes are forgotten.
+   *
+   * @generated from enum value: ENTRY_STATE_WITHDRAWN = 3;
+   */
+  WITHDRAWN = 3,
+}
+
+/**
+ * Describes the enum nearhash.v1.EntryState.
+ */
+export const EntryStateSchema: GenEnum<EntryState> = /*@__PURE__*/
+  enumDesc(file_nearhash_v1_banks, 0);
 
 /**
  * Administers banks, their entries, and what is published. For operators; platform backends use LookupService.
@@ -1375,7 +1562,7 @@ export const BankService: GenService<{
     output: typeof CreateBankResponseSchema;
   },
   /**
-   * Changes a bank's radii or whether it is enabled.
+   * Changes what is named of a bank; in lookups within a second. While a generation is pinned, only `enabled` counts.
    *
    * @generated from rpc nearhash.v1.BankService.UpdateBank
    */
@@ -1442,6 +1629,16 @@ export const BankService: GenService<{
     methodKind: "unary";
     input: typeof ReleaseRequestSchema;
     output: typeof ReleaseResponseSchema;
+  },
+  /**
+   * Tells what is known of the entries of one id, one for each source, without the hashes. NOT_FOUND if there is none.
+   *
+   * @generated from rpc nearhash.v1.BankService.GetEntry
+   */
+  getEntry: {
+    methodKind: "unary";
+    input: typeof GetEntryRequestSchema;
+    output: typeof GetEntryResponseSchema;
   },
   /**
    * Lists a bank's entries that have quarantined hashes, without the hashes.
