@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
+
+from nearhash_service.cli import app
 
 from ..service.running import command, environment
 
@@ -19,8 +26,34 @@ def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
+def run_here(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process: to start it takes a second."""
+    # Some of it prints bytes.
+    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
+    words = ["nearhash", *map(str, arguments)]
+    with (
+        patch.object(sys, "argv", words),
+        patch.dict(os.environ, environment(), clear=True),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            app.run()
+        except SystemExit as ended:
+            printed = (stream.buffer.getvalue().decode() for stream in (stdout, stderr))
+            return subprocess.CompletedProcess(words, int(ended.code or 0), *printed)
+    raise AssertionError(f"{words} did not end with an exit status")
+
+
 def ok(*arguments: object) -> str:
-    done = run(*arguments)
+    return _ok(run(*arguments))
+
+
+def ok_here(*arguments: object) -> str:
+    return _ok(run_here(*arguments))
+
+
+def _ok(done: subprocess.CompletedProcess[str]) -> str:
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

@@ -12,7 +12,7 @@ from PIL import Image
 from nearhash_client.hashing import FORMS, compute
 
 from ..demo.photographs import generated
-from .commands import ok, run
+from .commands import ok, ok_here, run, run_here
 
 
 @pytest.fixture
@@ -70,26 +70,71 @@ def test_hashing_tells_how_a_picture_was_turned(folder):
     assert "turned upright from EXIF orientation 6" in ok("hash", folder / "turned.png", "--hash-type", "phash64")
 
 
-def test_verdicts_on_files_and_folders(folder, tmp_path):
+@pytest.fixture
+def where(folder, tmp_path) -> list[object]:
+    """A published data directory that lists one of the pictures, as options."""
     where = ["--data", tmp_path / "data"]
-    (folder / "text.txt").unlink()
     (pdq,) = compute(folder / "1.png", ["pdq256"])
     listed = tmp_path / "list.csv"
     listed.write_text(f"hash,hash_type,entry_id\n{pdq.hex},pdq256,case-1\n")
-    ok("bank", "create", "reviewed", *where)
-    ok("import", "reviewed", listed, *where)
-    ok("publish", *where)
+    for arguments in (["bank", "create", "reviewed"], ["import", "reviewed", listed], ["publish"]):
+        ok_here(*arguments, *where)
+    return where
+
+
+def test_the_files_of_a_folder_are_looked_up_and_the_others_told(folder, where):
+    done = run_here("lookup", folder, "--json", "--hash-type", "pdq256", *where)
+    assert (done.returncode, done.stderr.count("\n"), "text.txt: in no image format" in done.stderr) == (1, 1, True)
+    found = {Path(each["query"]).name: each["matches"] for each in map(json.loads, done.stdout.splitlines())}
+    assert {name: [match["entry_id"] for match in matches] for name, matches in found.items()} == {
+        "0.png": [],
+        "1.png": ["case-1"],
+        "2.png": [],
+        "3.png": [],
+    }
+
+
+def test_a_folder_is_looked_up_once_and_what_failed_again(folder, where, tmp_path):
+    out = tmp_path / "answers.jsonl"
+    arguments = ["lookup", folder, "--output", out, "--processes", 2, *where]
+    done = run_here(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"{out}: 4 files added, 0 there already, 1 failed"
+    for record in lines(out):
+        asked = [(item["hash_type"], item["hash"]) for item in record["hashes"]]
+        assert asked == [(item.hash_type, item.hex) for item in compute(record["file"])]
+        matches = [(match["entry_id"], match["distance"]) for item in record["hashes"] for match in item["matches"]]
+        assert matches == ([("case-1", 0)] if record["file"].endswith("1.png") else [])
+        assert {item["generation"] for item in record["hashes"]} == {1}
+    with Image.open(folder / "1.png") as image:
+        image.save(folder / "text.txt", "PNG")
+    again = run_here(*arguments)
+    assert (again.returncode, again.stderr) == (0, f"{out}: 1 files added, 4 there already, 0 failed\n")
+    assert lines(out)[-1]["hashes"][1]["matches"][0]["entry_id"] == "case-1"
+
+
+def test_what_every_file_would_meet_is_told_once(folder, where, tmp_path):
+    out = ["--output", tmp_path / "answers.jsonl"]
+    done = run_here("lookup", folder, "--bank", "nobody", *out, *where)
+    assert (done.returncode, done.stderr) == (1, "error: there is no bank 'nobody'\n")
+    done = run_here("lookup", folder, "c2924c5532bddfc8", *out, *where)
+    assert "'c2924c5532bddfc8' is no file; --output is for files and folders" in done.stderr
+    assert (tmp_path / "answers.jsonl").read_text() == ""
+
+
+def test_verdicts_on_files_and_folders(folder, where, tmp_path):
+    (folder / "text.txt").unlink()
     with Image.open(folder / "1.png") as image:
         image.transpose(Image.Transpose.ROTATE_90).save(folder / "1-turned.png")
-    shown = ok("match", folder / "1-turned.png", folder / "2.png", *where)
+    shown = ok_here("match", folder / "1-turned.png", folder / "2.png", *where)
     rows = [line.split() for line in shown.splitlines() if ".png" in line]
     assert rows[0][1:] == ["block", "reviewed", "case-1", "local", "pdq256", "rotate270", "0"]
     assert rows[1][1:] == ["no", "match"]
-    (told,) = map(json.loads, ok("match", "--json", folder / "1.png", *where).splitlines())
+    (told,) = map(json.loads, ok_here("match", "--json", folder / "1.png", *where).splitlines())
     assert (told["action"], told["banks"][0]["reasons"][0]["distance"]) == ("block", 0)
     out = tmp_path / "verdicts.jsonl"
     for added, there in ((5, 0), (0, 5)):
-        done = run("match", folder, "--output", out, *where)
+        done = run_here("match", folder, "--output", out, *where)
         assert (done.returncode, done.stderr) == (0, f"{out}: {added} files added, {there} there already, 0 failed\n")
     actions = {Path(record["file"]).name: record["action"] for record in lines(out)}
     assert actions == {"0.png": None, "1.png": "block", "1-turned.png": "block", "2.png": None, "3.png": None}

@@ -5,18 +5,42 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from nearhash_client.errors import (
+    FailedPrecondition,
+    InvalidRequest,
+    NearHashError,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+)
 from nearhash_index.errors import InvalidInput
 from nearhash_service.cli.printing import errors, print_error
 
-__all__ = ["files_below", "work_through"]
+__all__ = ["Answer", "OutputFile", "Processes", "TimeoutS", "files_below", "in_threads", "work_through"]
+
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", help="Write one JSON object per file; what is in it is not done again."),
+]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="With --output: hash in so many processes; without it, one per core.")
+]
+TimeoutS = Annotated[float, typer.Option(help="With --output: seconds for one file, or it fails.")]
+
+Answer = dict[str, Any] | Exception
+"""What is written of a file, or why there is nothing."""
+
+_OF_EVERY_FILE = (FailedPrecondition, InvalidRequest, NotFound, PermissionDenied, Unauthenticated)
+"""What the server answers to one file, it would answer to all."""
 
 _Key = tuple[str, int, int]
 """Path, size in bytes, time of change in nanoseconds: what is done, unless the file changes."""
@@ -37,7 +61,7 @@ def files_below(paths: Iterable[Path]) -> Iterator[Path]:
 
 def work_through(
     paths: Iterable[Path],
-    work: Callable[[Iterator[Path]], Iterator[dict[str, Any] | Exception]],
+    work: Callable[[Iterator[Path]], Iterator[Answer]],
     output: Path,
 ) -> None:
     """Append to `output` a line for each file that it does not have yet; end with exit status 1 if some failed.
@@ -48,7 +72,7 @@ def work_through(
     Parameters
     ----------
     work
-        Answers files in their order: what to write, or why there is nothing.
+        Answers files in their order.
     """
     keys: deque[_Key] = deque()
     skipped = failed = written = 0
@@ -87,6 +111,33 @@ def work_through(
     errors.print(f"{output}: {written:,} files added, {skipped:,} there already, {failed:,} failed", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def in_threads(answer: Callable[[Path], dict[str, Any]], paths: Iterable[Path], threads: int) -> Iterator[Answer]:
+    """Yield the answers to files in their order, computed in threads that few files are taken ahead for.
+
+    Parameters
+    ----------
+    answer
+        Returns what is written of a file. Its errors are yielded, but for those that every file would meet.
+    """
+
+    def answered(path: Path) -> Answer:
+        try:
+            return answer(path)
+        except _OF_EVERY_FILE:
+            raise
+        except (NearHashError, OSError) as error:
+            return error
+
+    under_way: deque[Future[Answer]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for path in paths:
+            under_way.append(pool.submit(answered, path))
+            if len(under_way) == 2 * threads:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def _done(file: BinaryIO, output: Path) -> set[int]:

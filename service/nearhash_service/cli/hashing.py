@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearhash_client.errors import NearHashError
-from nearhash_service.cli.folders import files_below, work_through
+from nearhash_service.cli.folders import OutputFile, Processes, TimeoutS, files_below, work_through
 from nearhash_service.cli.printing import output, print_error, table
 
 if TYPE_CHECKING:
@@ -35,14 +35,9 @@ def hash_files(
         bool, typer.Option("--forms", help="Also as the picture would be turned and mirrored: eight hashes of a type.")
     ] = False,
     letterbox: Annotated[str, typer.Option(help="Bars around a picture: keep, remove, or both ways.")] = "keep",
-    output_file: Annotated[
-        Path | None,
-        typer.Option("--output", help="Write one JSON object per file; what is in it is not hashed again."),
-    ] = None,
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="With --output: hash in so many processes; without it, one per core.")
-    ] = None,
-    timeout_s: Annotated[float, typer.Option(help="With --output: seconds for one file, or it fails.")] = 60.0,
+    output_file: OutputFile = None,
+    processes: Processes = None,
+    timeout_s: TimeoutS = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hash.")] = False,
 ) -> None:
     """Hash image files. A file that cannot be hashed is reported; the others are hashed all the same.

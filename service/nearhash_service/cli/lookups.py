@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearhash_client import Allowed, LookupResult, Match
+from nearhash_client import Allowed, Client, LookupOptions, LookupResult, Match, NearHashError
 from nearhash_index.codes import hex_to_hash
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HASH_TYPES, HashType, hash_type_named
 from nearhash_service.cli.connection import Connection, connected
+from nearhash_service.cli.folders import OutputFile, Processes, TimeoutS, files_below, in_threads, work_through
 from nearhash_service.cli.hashing import PHOTO_TYPES, compute
-from nearhash_service.cli.printing import output, table
+from nearhash_service.cli.printing import output, print_error, table
+
+if TYPE_CHECKING:
+    from nearhash_client.hashing import ComputedHash, HashingPool
 
 __all__ = ["lookup"]
 
@@ -28,6 +33,7 @@ class _Query:
     """A hash to look up, and what it was given as."""
 
     given: str
+    hash_type: HashType
     value: bytes
 
 
@@ -36,7 +42,6 @@ class _Answer:
     """What was found for one hash."""
 
     query: _Query
-    hash_type: HashType
     result: LookupResult
     matches: list[Match]
     unsearchable: str | None
@@ -47,7 +52,10 @@ class _Answer:
 @connected()
 def lookup(
     connection: Connection,
-    hashes_or_files: Annotated[list[str], typer.Argument(help="Hexadecimal hashes, or files.")],
+    hashes_or_files: Annotated[
+        list[str],
+        typer.Argument(help="Hexadecimal hashes, or image files, or folders of them; for digests, any files."),
+    ],
     hash_type: Annotated[
         str | None,
         typer.Option(
@@ -58,62 +66,112 @@ def lookup(
     radius: Annotated[int | None, typer.Option(help="Inclusive, in bits. A bank's own radius is the most.")] = None,
     bank: Annotated[list[str] | None, typer.Option(help="Search this bank only; repeat for more.")] = None,
     max_matches: Annotated[int, typer.Option(help="Matches per hash, nearest first; 0: the server's default.")] = 0,
+    output_file: OutputFile = None,
+    processes: Processes = None,
+    timeout_s: TimeoutS = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hash.")] = False,
 ) -> None:
     """Look up hashes, or files by their hashes, and print the entries near each.
 
+    A file that cannot be hashed is reported, and the exit status is then 1; the others are looked up all the same.
+
     Example: nearhash lookup photo.jpg e64cc9d91c623882 --target 127.0.0.1:50051
     """
     named = hash_type_named(hash_type, "--hash-type") if hash_type else None
-    queries: dict[HashType, list[_Query]] = {}
-    for given in hashes_or_files:
-        for of_type, query in _queries(given, named):
-            queries.setdefault(of_type, []).append(query)
-    answers: list[_Answer] = []
+    file_types = (named.name,) if named else PHOTO_TYPES
+    terms: LookupOptions = {"radius": radius, "banks": bank or (), "max_matches_per_hash": max_matches}
     with connection.client() as client:
-        for of_type, batch in queries.items():
-            result = client.lookup(
-                [query.value for query in batch],
-                hash_type=of_type.name,
-                radius=radius,
-                banks=bank or (),
-                max_matches_per_hash=max_matches,
-            )
-            answers += _answers(of_type, batch, result)
+        if output_file is not None:
+            # The hashing libraries are an extra that only files need.
+            from nearhash_client.hashing import HashingPool  # noqa: PLC0415
+
+            files = _checked_files(hashes_or_files)
+            with HashingPool(processes, timeout_s=timeout_s) as pool:
+                record = partial(_record, client=client, pool=pool, hash_types=file_types, terms=terms)
+                work_through(files, lambda paths: in_threads(record, paths, pool.processes), output_file)
+            return
+        queries, failed = _queries(hashes_or_files, named, file_types)
+        answers = _look_up(queries, client, terms)
     if as_json:
         for answer in answers:
-            typer.echo(json.dumps(_json(answer)))
-    else:
+            typer.echo(json.dumps({"query": answer.query.given, **_json(answer)}))
+    elif answers:
         _print_table(answers)
+    if failed:
+        raise typer.Exit(1)
 
 
-def _queries(given: str, named: HashType | None) -> Iterator[tuple[HashType, _Query]]:
-    """Yield the hashes that an argument stands for."""
-    path = Path(given)
-    if path.exists():
-        for item in compute(path, (named.name,) if named else PHOTO_TYPES):
-            yield HASH_TYPES[item.hash_type], _Query(given, item.value)
-        return
-    hash_type = named or _TYPE_BY_DIGITS.get(len(given))
+def _record(
+    path: Path, client: Client, pool: HashingPool, hash_types: tuple[str, ...], terms: LookupOptions
+) -> dict[str, Any]:
+    """Return what is written of a file."""
+    queries = [_query(str(path), item) for item in pool.compute(path, hash_types)]
+    return {"hashes": [_json(answer) for answer in _look_up(queries, client, terms, pool.timeout_s)]}
+
+
+def _checked_files(given: list[str]) -> list[Path]:
+    for name in given:
+        if not Path(name).exists():
+            raise InvalidInput("argument", f"{name!r} is no file; --output is for files and folders")
+    return [Path(name) for name in given]
+
+
+def _queries(given: list[str], named: HashType | None, file_types: tuple[str, ...]) -> tuple[list[_Query], bool]:
+    """Return the hashes that the arguments stand for, and whether some files have none; these are reported."""
+    queries: list[_Query] = []
+    failed = False
+    for argument in given:
+        if not Path(argument).exists():
+            queries.append(_written_query(argument, named))
+            continue
+        for file in files_below([Path(argument)]):
+            try:
+                queries += [_query(str(file), item) for item in compute(file, file_types)]
+            except (NearHashError, OSError) as error:
+                print_error(error)
+                failed = True
+    return queries, failed
+
+
+def _query(given: str, item: ComputedHash) -> _Query:
+    return _Query(given, HASH_TYPES[item.hash_type], item.value)
+
+
+def _written_query(digits: str, named: HashType | None) -> _Query:
+    hash_type = named or _TYPE_BY_DIGITS.get(len(digits))
     if hash_type is None:
-        raise InvalidInput("argument", f"{given!r} is neither a file nor a hash of 16, 32, 40 or 64 digits")
-    yield hash_type, _Query(given, hex_to_hash(given, hash_type, f"argument {given!r}"))
+        raise InvalidInput("argument", f"{digits!r} is neither a file nor a hash of 16, 32, 40 or 64 digits")
+    return _Query(digits, hash_type, hex_to_hash(digits, hash_type, f"argument {digits!r}"))
 
 
-def _answers(hash_type: HashType, batch: list[_Query], result: LookupResult) -> Iterator[_Answer]:
+def _look_up(
+    queries: Iterable[_Query], client: Client, terms: LookupOptions, timeout_s: float | None = None
+) -> list[_Answer]:
+    """Look up each type's hashes together; the answers are by type."""
+    by_type: dict[HashType, list[_Query]] = {}
+    for query in queries:
+        by_type.setdefault(query.hash_type, []).append(query)
+    answers: list[_Answer] = []
+    for hash_type, batch in by_type.items():
+        values = [query.value for query in batch]
+        options: LookupOptions = {**terms, "hash_type": hash_type.name}
+        found = client.lookup(values, timeout_s=timeout_s, **options)
+        answers += _answers(batch, found)
+    return answers
+
+
+def _answers(batch: list[_Query], result: LookupResult) -> Iterator[_Answer]:
     matches = result.by_query()
     reasons = {item.query: item.reason for item in result.unsearchable}
+    truncated = set(result.truncated)
     allowed = {item.query: item for item in result.allowed}
     for i, query in enumerate(batch):
-        yield _Answer(
-            query, hash_type, result, matches.get(i, []), reasons.get(i), i in result.truncated, allowed.get(i)
-        )
+        yield _Answer(query, result, matches.get(i, []), reasons.get(i), i in truncated, allowed.get(i))
 
 
 def _json(answer: _Answer) -> dict[str, object]:
     return {
-        "query": answer.query.given,
-        "hash_type": answer.hash_type.name,
+        "hash_type": answer.query.hash_type.name,
         "hash": answer.query.value.hex(),
         "generation": answer.result.generation,
         "sequence": answer.result.sequence,
@@ -138,7 +196,7 @@ def _json(answer: _Answer) -> dict[str, object]:
 def _print_table(answers: list[_Answer]) -> None:
     rows = table("query", "hash_type", "distance", "bank", "entry_id", "source", "labels", "note", right=("distance",))
     for answer in answers:
-        query = (answer.query.given, answer.hash_type.name)
+        query = (answer.query.given, answer.query.hash_type.name)
         for match in answer.matches:
             rows.add_row(
                 *query, str(match.distance), match.bank, match.entry_id, match.source, ";".join(match.labels), ""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,7 @@ import typer
 
 from nearhash_client.errors import NearHashError
 from nearhash_service.cli.connection import Connection, connected
-from nearhash_service.cli.folders import files_below, work_through
+from nearhash_service.cli.folders import OutputFile, Processes, files_below, in_threads, work_through
 from nearhash_service.cli.printing import errors, output, print_error, table
 
 if TYPE_CHECKING:
@@ -21,19 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["match"]
 
-_Answer = dict[str, Any] | Exception
-
 
 @connected()
 def match(
     connection: Connection,
     files: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     bank: Annotated[list[str] | None, typer.Option(help="Search this bank only; repeat for more.")] = None,
-    output_file: Annotated[
-        Path | None,
-        typer.Option("--output", help="Write one JSON object per file; what is in it is not looked up again."),
-    ] = None,
-    processes: Annotated[int | None, typer.Option(min=1, help="Hash in so many; without it, one per core.")] = None,
+    output_file: OutputFile = None,
+    processes: Processes = None,
     timeout_s: Annotated[float, typer.Option(help="Seconds for one file.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per file.")] = False,
 ) -> None:
@@ -53,8 +46,16 @@ def match(
         def verdict_on(path: Path) -> ImageVerdict:
             return match_image(path, client=client, banks=bank or (), timeout_s=timeout_s, pool=pool)
 
+        def record(path: Path) -> dict[str, Any]:
+            verdict = verdict_on(path)
+            if verdict.failures:
+                # To be tried again.
+                first = verdict.failures[0]
+                raise NearHashError(f"{path}: not looked up: {first.hash_type}: {first.error}")
+            return verdict.to_dict()
+
         if output_file is not None:
-            work_through(files, lambda paths: _answers(paths, verdict_on, pool.processes), output_file)
+            work_through(files, lambda paths: in_threads(record, paths, pool.processes), output_file)
             return
         failed = False
         rows = table("file", "action", "bank", "entry_id", "source", "by", "distance", right=("distance",))
@@ -77,28 +78,6 @@ def match(
         output.print(rows)
     if failed:
         raise typer.Exit(1)
-
-
-def _answers(paths: Iterable[Path], verdict_on: Callable[[Path], ImageVerdict], threads: int) -> Iterator[_Answer]:
-    """Yield what is written of each file, in order; a file of which something is not known is to be tried again."""
-
-    def answer(path: Path) -> _Answer:
-        try:
-            verdict = verdict_on(path)
-        except (NearHashError, OSError) as error:
-            return error
-        if verdict.failures:
-            return NearHashError(f"{path}: not looked up: {verdict.failures[0].hash_type}: {verdict.failures[0].error}")
-        return verdict.to_dict()
-
-    under_way: deque[Future[_Answer]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for path in paths:
-            under_way.append(pool.submit(answer, path))
-            if len(under_way) == 2 * threads:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
 
 
 def _rows(verdict: ImageVerdict) -> Iterator[tuple[str, ...]]:
