@@ -164,4 +164,5 @@ def _warm(view: View) -> None:
         segment.index.warm()
         for radius in {bank.radii[name] for bank in view.banks}:
             segment.index.search(query, radius)
+            segment.index.count_candidates(query, radius)
             view.reach(hash_type, radius, ()).is_absent(bytes(hash_type.size_bytes))
