@@ -14,11 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from nearhash_index.fields import entry_of, key_of, rest_of, rotated_right, word_of
-from nearhash_index.intrinsics import LANES, LINE, near_lanes, popcount, prefetch
-from nearhash_index.sample_kernels import is_left
+from nearhash_index.cache_lines import LANES, LINE
+from nearhash_index.kernels.fields import entry_of, key_of, rest_of, rotated_right, word_of
+from nearhash_index.kernels.intrinsics import near_lanes, popcount, prefetch
+from nearhash_index.kernels.sampling import is_left
 
-__all__ = ["SLACK", "Found", "Room", "locate", "read_lines", "search"]
+__all__ = ["SLACK", "Found", "Room", "read_lines", "search"]
 
 SLACK = 4
 """So many times the candidates expected of a sample are borne, before a query is refused after all."""
@@ -60,7 +61,7 @@ class Found(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radius: Any, room: Any) -> None:
+def _locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radius: Any, room: Any) -> None:
     """Read where the buckets of each probe begin and end, for the queries first..last - 1, and count their codes."""
     word, shift, bits, first_bucket, offsets = (
         tables.word, tables.shift, tables.bits, tables.first_bucket, tables.offsets
@@ -260,16 +261,17 @@ def search(
         Number of queries refused.
     """
     group = min(room.entries.size, max(1, room.begins.size // max(1, probes.masks.size)))
-    waiting, found, left = 0, 0, 0
+    # Of that type from the start: for a literal 0, Numba would compile another `_scan` and two more of `_verify`.
+    waiting, found, left = np.int64(0), np.int64(0), np.int64(0)
     for first in range(0, queries.shape[0], group):
         last = min(first + group, queries.shape[0])
-        locate(tables, probes, queries, first, last, radius, room)
+        _locate(tables, probes, queries, first, last, radius, room)
         i = first
         while i < last:
             i, waiting = _scan(tables, probes, queries, first, i, last, limits, room, refused, waiting)
             if i < last:
                 found = _verify(tables, probes, planes, queries, radius, room, waiting, out, found)
-                waiting = 0
+                waiting = np.int64(0)
     for i in range(queries.shape[0]):
         left += refused[i]
     return _verify(tables, probes, planes, queries, radius, room, waiting, out, found), left
