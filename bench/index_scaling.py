@@ -12,7 +12,7 @@ import numpy as np
 from bench import lists
 from bench.measure import rounds_us, save, seconds
 
-from nearhash_index import Index, table_kernels, tables
+from nearhash_index import Index, kernels, tables
 from nearhash_index.codes import Codes
 
 SEED = 11
@@ -81,8 +81,8 @@ def point(index: Index, codes: Codes, rng: np.random.Generator, radius: int) -> 
 
 
 def _floor(entries: Any, at: Any, lines: int, offsets: Any, offset_at: Any) -> None:
-    table_kernels.read_lines(offsets, offset_at, 1)
-    table_kernels.read_lines(entries, at, lines)
+    kernels.probing.read_lines(offsets, offset_at, 1)
+    kernels.probing.read_lines(entries, at, lines)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nearhash_index import brute_force
+from nearhash_index.planes import planes_of
 from nearhash_index.tables import read_only
 
 N = 1_000_000
@@ -25,7 +26,7 @@ def _codes(words: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
 @pytest.mark.parametrize("words", WIDTHS)
 def test_nearhash(benchmark: Any, words: int, batch: int) -> None:
     codes = _codes(words)
-    planes, queries = read_only(brute_force.planes_of(codes)), codes[:batch]
+    planes, queries = read_only(planes_of(codes)), codes[:batch]
     hits = benchmark(brute_force.scan, planes, queries, RADIUS[words])
     assert len(hits.query) >= batch
     benchmark.extra_info["codes_per_s"] = N * batch / benchmark.stats.stats.median

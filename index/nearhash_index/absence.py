@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearhash_index import degenerate, tables
-from nearhash_index.absence_kernels import ARRAYS, NUMBERS, kernel_for
-from nearhash_index.brute_force import Planes
+from nearhash_index import degenerate, kernels, tables
 from nearhash_index.hash_types import HashType
 from nearhash_index.plan import Plan
+from nearhash_index.planes import Planes
 from nearhash_index.tables import Tables
 
 __all__ = ["AbsenceCheck"]
@@ -65,7 +64,7 @@ class AbsenceCheck:
         # What the kernel is told the addresses of has to live as long.
         self._arrays = arrays
         self._context = _context(arrays, numbers)
-        self._kernel = kernel_for(words)
+        self._kernel = kernels.absence.kernel_for(words)
 
     @staticmethod
     def _search(of: Tables, plan: Plan, arrays: dict[str, NDArray[Any]]) -> dict[str, int]:
@@ -93,7 +92,7 @@ class AbsenceCheck:
 
 def _context(arrays: Mapping[str, NDArray[Any]], numbers: Mapping[str, int]) -> NDArray[np.int64]:
     context: list[int] = []
-    for name in ARRAYS:
+    for name in kernels.absence.ARRAYS:
         array = arrays.get(name)
         context += [0, 0, 0] if array is None else [array.ctypes.data, *(1, *array.shape)[-2:]]
-    return np.array(context + [numbers.get(name, 0) for name in NUMBERS], dtype=np.int64)
+    return np.array(context + [numbers.get(name, 0) for name in kernels.absence.NUMBERS], dtype=np.int64)

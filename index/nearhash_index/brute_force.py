@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nearhash_index import kernels
 from nearhash_index.codes import Codes
 from nearhash_index.matches import Hits
+from nearhash_index.planes import Planes
 
-__all__ = ["Planes", "codes_of", "planes_of", "scan"]
-
-Planes: TypeAlias = NDArray[Any]
-"""uint16[4, n] for codes of one word, else uint64[words, n]; C-contiguous."""
+__all__ = ["scan"]
 
 _FIRST_CAPACITY = 1024
 _PASSING_BLOCKS = 0.05
 """Blocks that may pass the filter by chance; each costs about as much again."""
-
-
-def planes_of(codes: Codes) -> Planes:
-    """Copy codes into planes, as the kernels read them.
-
-    Parameters
-    ----------
-    codes : uint64[n, words]
-
-    """
-    slices = codes.view(np.uint16) if codes.shape[1] == 1 else codes
-    return np.array(slices.T, order="C")
-
-
-def codes_of(planes: Planes) -> Codes:
-    """Return the codes that planes were made of: the inverse of `planes_of`."""
-    return np.ascontiguousarray(planes.T).view(np.uint64)
 
 
 def scan(planes: Planes, queries: Codes, radius: int) -> Hits:
@@ -60,7 +39,9 @@ def scan(planes: Planes, queries: Codes, radius: int) -> Hits:
     capacity = _FIRST_CAPACITY
     while True:
         out = np.empty((3, capacity), dtype=np.int64)
-        found = kernels.scan(plane_list[: filtered_by or 1], plane_list, query_slices, bound, filtered_by > 0, *out)
+        found = kernels.scanning.scan(
+            plane_list[: filtered_by or 1], plane_list, query_slices, bound, filtered_by > 0, *out
+        )
         if found <= capacity:
             return Hits(*out[:, :found])
         capacity = found
@@ -69,7 +50,7 @@ def scan(planes: Planes, queries: Codes, radius: int) -> Hits:
 @cache
 def _planes_to_filter_by(count: int, plane_bits: int, radius: int) -> int:
     """Return the least number of planes whose filter lets few blocks of random codes pass; 0 if none does."""
-    block = kernels.BLOCK_BYTES * 8 // (count * plane_bits)
+    block = kernels.scanning.BLOCK_BYTES * 8 // (count * plane_bits)
     for used in range(1, count + 1):
         # Each bit of the OR of `used` random differences is clear with probability 2**-used.
         clear = 0.5**used

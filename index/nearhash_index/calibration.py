@@ -8,8 +8,9 @@ from functools import cache
 
 import numpy as np
 
-from nearhash_index import brute_force, table_kernels
-from nearhash_index.intrinsics import LINE
+from nearhash_index import brute_force, kernels
+from nearhash_index.cache_lines import LINE
+from nearhash_index.planes import planes_of
 from nearhash_index.work import Costs
 
 __all__ = ["brute_force_ns", "table_costs"]
@@ -37,8 +38,8 @@ def _table_costs(size_bytes: int) -> Costs:
     lines = rng.integers(0, len(entries) // LINE - _MANY_LINES, (2 * (_REPEATS + 1), _READS), dtype=np.uint64)
     # Never the same slots again: they would be in a cache by then.
     slots = iter(lines * np.uint64(LINE))
-    few = _best_ns(lambda: table_kernels.read_lines(entries, next(slots), _FEW_LINES)) / _READS
-    many = _best_ns(lambda: table_kernels.read_lines(entries, next(slots), _MANY_LINES)) / _READS
+    few = _best_ns(lambda: kernels.probing.read_lines(entries, next(slots), _FEW_LINES)) / _READS
+    many = _best_ns(lambda: kernels.probing.read_lines(entries, next(slots), _MANY_LINES)) / _READS
     entry_ns = max(0, many - few) / (_MANY_LINES - _FEW_LINES) / LINE + _UNFORESEEN_NS
     # Before a bucket, its borders are read, most often from a cache. A candidate takes its rest, and few take more.
     return Costs(probe_ns=few + 3, entry_ns=entry_ns, candidate_ns=few + 5)
@@ -49,7 +50,7 @@ def brute_force_ns(words: int, radius: int) -> float:
     """Return the time to compare a query with one code, in nanoseconds, as one of a batch."""
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 2**64, (_SCANNED_CODES, words), dtype=np.uint64)
-    planes = brute_force.planes_of(codes)
+    planes = planes_of(codes)
     planes.flags.writeable = False
     queries = codes[:_SCANNING_QUERIES]
     # Matches would cost as much on either path.

@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from nearhash_index import kernels
 from nearhash_index.codes import Codes
-from nearhash_index.degenerate_kernels import find_degenerate
 from nearhash_index.hash_types import HashType
 
 __all__ = ["degenerate_reason", "degenerate_rows", "limits"]
@@ -36,7 +36,7 @@ def degenerate_rows(codes: Codes, hash_type: HashType) -> NDArray[np.int64]:
         return np.empty(0, dtype=np.int64)
     rows = np.empty(len(codes), dtype=np.int64)
     side, few = limits(hash_type)
-    return rows[: find_degenerate(codes, np.uint64(side), few, rows)]
+    return rows[: kernels.degenerate.find_degenerate(codes, np.uint64(side), few, rows)]
 
 
 def limits(hash_type: HashType) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from nearhash_index import brute_force, calibration, tables
 from nearhash_index.absence import AbsenceCheck
 from nearhash_index.bands import Band
-from nearhash_index.brute_force import Planes
 from nearhash_index.codes import Codes, check_codes
 from nearhash_index.errors import InvalidInput
 from nearhash_index.explain import Explanation
@@ -21,6 +20,7 @@ from nearhash_index.hash_types import HashType
 from nearhash_index.layout import choose_bands
 from nearhash_index.matches import Hits, Matches
 from nearhash_index.plan import Plan, Planner
+from nearhash_index.planes import Planes, codes_of, planes_of
 from nearhash_index.tables import Tables
 from nearhash_index.unique import Postings, collapse
 
@@ -82,7 +82,7 @@ class Index:
         words = codes.shape[1]
         radius = _RADIUS_PER_WORD * words if radius is None else _checked_radius(radius, words)
         unique, postings = collapse(codes)
-        planes = brute_force.planes_of(unique)
+        planes = planes_of(unique)
         n = len(unique)
         brute_force_ns = n * calibration.brute_force_ns(words, radius)
         bands = choose_bands(n, words, radius, calibration.table_costs(16 * words * n), brute_force_ns)
@@ -130,7 +130,7 @@ class Index:
 
     def codes(self) -> Codes:
         """Return the codes that the index was built from, uint64[n, words]; copied."""
-        return self._postings.restore(brute_force.codes_of(self._planes))
+        return self._postings.restore(codes_of(self._planes))
 
     @property
     def words(self) -> int:
@@ -168,7 +168,7 @@ class Index:
 
     def codes_at(self, positions: NDArray[np.int64]) -> Codes:
         """Return unique codes by their positions, as matches name them: uint64[k, words]."""
-        return brute_force.codes_of(self._planes[:, positions])
+        return codes_of(self._planes[:, positions])
 
     def count_candidates(self, query: Codes, radius: int) -> int:
         """Return how many codes a search for one query meets, most of which their entries in the tables rule out.
@@ -225,13 +225,13 @@ class Index:
             return None
         return AbsenceCheck(hash_type, radius, self._planes, (self._tables, plan) if plan else None, added)
 
-    def warm(self, radius: int | None = None) -> None:
-        """Load the kernels and every page of the arrays, so that the first queries of that radius are fast, too."""
+    def warm(self, radii: Iterable[int]) -> None:
+        """Load every page of the arrays, and the kernels, so that the first queries of those radii are fast, too."""
         for array in self.arrays().values():
             # One word of each page of 4 KiB.
             array.reshape(-1).view(np.uint8)[::4096].max(initial=0)
-        queries = np.zeros((1, self.words), dtype=np.uint64)
-        self.search(queries, _RADIUS_PER_WORD * self.words if radius is None else radius)
+        for radius in radii:
+            self.search(np.zeros((1, self.words), dtype=np.uint64), radius)
 
     def _probe(self, plan: Plan, queries: Codes, radius: int, threads: int) -> Hits:
         useful = _useful_threads(threads, len(queries) * plan.cost_ns)

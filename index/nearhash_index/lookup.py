@@ -14,6 +14,7 @@ from nearhash_index.codes import Codes, codes_to_bytes
 from nearhash_index.degenerate import degenerate_rows
 from nearhash_index.hash_types import HashType
 from nearhash_index.matches import Matches
+from nearhash_index.planes import codes_of
 from nearhash_index.view import Reach, View
 
 __all__ = ["Found", "lookup", "stored_hashes"]
@@ -124,7 +125,7 @@ def stored_hashes(view: View, hash_type: HashType, found: Found) -> list[bytes]:
         if number < view.first_added:
             codes = view.generation.segments[hash_type.name].index.codes_at(np.array([code]))
         else:
-            codes = brute_force.codes_of(view.delta.segments[hash_type.name].planes[:, [code]])
+            codes = codes_of(view.delta.segments[hash_type.name].planes[:, [code]])
         hashes.append(codes_to_bytes(codes, hash_type))
     return hashes
 

@@ -18,14 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nearhash_index import build_kernels, table_kernels
+from nearhash_index import kernels
 from nearhash_index.bands import Band
-from nearhash_index.brute_force import Planes
+from nearhash_index.cache_lines import LANES, LINE
 from nearhash_index.codes import Codes
-from nearhash_index.intrinsics import LANES, LINE
 from nearhash_index.matches import Hits
 from nearhash_index.plan import MAX_THRESHOLD, Plan
-from nearhash_index.table_kernels import SLACK
+from nearhash_index.planes import Planes
 
 __all__ = ["Tables", "bucket_sizes", "build", "count_entries", "new_room", "read_only", "search"]
 
@@ -105,8 +104,8 @@ def build(planes: Planes, bands: Sequence[Band], threads: int = 1) -> Tables:
     def fill(t: int) -> None:
         part = offsets[int(tables.first_bucket[t]) :][: (2 << bands[t].bits) + 1]
         band = tables.word[t], tables.shift[t], tables.bits[t]
-        build_kernels.count_buckets(plane_list, *band, part)
-        build_kernels.place_codes(plane_list, *band, part.copy(), entries[t], rests[t], ids[t])
+        kernels.building.count_buckets(plane_list, *band, part)
+        kernels.building.place_codes(plane_list, *band, part.copy(), entries[t], rests[t], ids[t])
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(fill, range(len(bands))))
@@ -134,8 +133,8 @@ def search(
     refused = np.zeros(len(queries), dtype=np.bool_)
     capacity = max(_FIRST_CAPACITY, _MATCHES_PER_QUERY * len(queries))
     while True:
-        out = table_kernels.Found(*np.empty((3, capacity), dtype=np.int64))
-        count, left = table_kernels.search(
+        out = kernels.probing.Found(*np.empty((3, capacity), dtype=np.int64))
+        count, left = kernels.probing.search(
             tables, plan.probes, planes, queries, radius, plan.limits, room, refused, out
         )
         if count <= capacity:
@@ -151,14 +150,14 @@ def search(
 def count_entries(tables: Tables, plan: Plan, query: Codes, radius: int) -> int:
     """Return how many entries there are in the buckets that a search for one query, uint64[1, words], reads."""
     room = _room(plan)
-    table_kernels.locate(tables, plan.probes, query, 0, 1, radius, room)
+    kernels.probing.locate(tables, plan.probes, query, 0, 1, radius, room)
     return int(room.entries[0])
 
 
-def new_room(plan: Plan) -> table_kernels.Room:
+def new_room(plan: Plan) -> kernels.probing.Room:
     """Make room for searches by that plan, one at a time."""
     probes = max(len(plan.probes.masks), _ROOM_FOR_PROBES)
-    return table_kernels.Room(
+    return kernels.probing.Room(
         begins=np.empty(probes, dtype=np.uint32),
         ends=np.empty(probes, dtype=np.uint32),
         entries=np.empty(_ROOM_FOR_QUERIES, dtype=np.uint64),
@@ -167,16 +166,16 @@ def new_room(plan: Plan) -> table_kernels.Room:
     )
 
 
-def _room(plan: Plan) -> table_kernels.Room:
+def _room(plan: Plan) -> kernels.probing.Room:
     """Return this thread's room, large enough for the plan."""
-    room: table_kernels.Room | None = getattr(_rooms, "room", None)
+    room: kernels.probing.Room | None = getattr(_rooms, "room", None)
     if room is None or len(room.begins) < len(plan.probes.masks) or len(room.candidates) < _candidates_of(plan):
         room = _rooms.room = new_room(plan)
     return room
 
 
 def _candidates_of(plan: Plan) -> int:
-    return _ROOM_FOR_CANDIDATES + SLACK * plan.limits.candidates
+    return _ROOM_FOR_CANDIDATES + kernels.probing.SLACK * plan.limits.candidates
 
 
 def bucket_sizes(tables: Tables) -> NDArray[np.float64]:

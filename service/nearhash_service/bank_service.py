@@ -26,7 +26,6 @@ from nearhash_service.messages import (
     change_of,
     estimate_message,
     generation_message,
-    hash_type_of,
     plan_message,
     quarantined_message,
     radii_of,
@@ -35,6 +34,7 @@ from nearhash_service.messages import (
 )
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.served_view import ServedView
+from nearhash_service.wire_types import hash_type_of
 from nearhash_service.worker_board import WorkerBoard, WorkerNote
 
 __all__ = ["MAX_CHANGES", "BankService"]
@@ -201,17 +201,17 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         manifest = self._manifest(current.number) if current else None
         if manifest:
             response.current.CopyFrom(generation_message(manifest, current))
+        with suppress(NearHashIndexError):
+            view = self._served.get()
+            for name, segment in view.generation.segments.items():
+                widest = max(bank.radii[name] for bank in view.banks)
+                response.plans.append(plan_message(name, segment.index.explain(widest)))
         response.worker.CopyFrom(worker_message(self._note()))
         response.workers.extend(map(worker_message, self._board.notes()))
         response.disk_size_bytes = self._directory.size_bytes()
         progress = BuildProgress.read(self._directory)
         if progress:
             response.build.CopyFrom(build_message(progress))
-        with suppress(NearHashIndexError):
-            view = self._served.get()
-            for name, segment in view.generation.segments.items():
-                widest = max(bank.radii[name] for bank in view.banks)
-                response.plans.append(plan_message(name, segment.index.explain(widest)))
         return response
 
     def EstimateMatches(  # noqa: N802

@@ -17,10 +17,10 @@ from nearhash_service.admission import Admission
 from nearhash_service.callers import check_banks, current_caller
 from nearhash_service.config import Caller
 from nearhash_service.current_call import note_lookup
-from nearhash_service.messages import hash_type_of
 from nearhash_service.metrics.lookups import LookupCounts
 from nearhash_service.query_costs import QueryCosts, count_candidates
 from nearhash_service.served_view import ServedView
+from nearhash_service.wire_types import hash_type_of
 
 __all__ = ["MAX_BATCH", "LookupService"]
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from nearhash.v1 import banks_pb2, lookup_pb2
+from nearhash.v1 import banks_pb2
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.degenerate import degenerate_reason, degenerate_rows
 from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import InvalidInput
 from nearhash_index.estimate import MatchEstimate
 from nearhash_index.explain import Explanation
-from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius
+from nearhash_index.hash_types import HASH_TYPES, check_radius
 from nearhash_index.store import Current
 from nearhash_index.store.audit import AuditRecord
 from nearhash_index.store.build_progress import BuildProgress
@@ -29,6 +29,7 @@ from nearhash_index.store.changes import (
 )
 from nearhash_index.store.generation import Manifest
 from nearhash_index.store.records import StoredEntry
+from nearhash_service.wire_types import hash_type_number, hash_type_of
 from nearhash_service.worker_board import WorkerNote
 
 __all__ = [
@@ -39,8 +40,6 @@ __all__ = [
     "change_of",
     "estimate_message",
     "generation_message",
-    "hash_type_number",
-    "hash_type_of",
     "plan_message",
     "quarantined_message",
     "radii_messages",
@@ -48,22 +47,6 @@ __all__ = [
     "stored_message",
     "worker_message",
 ]
-
-_TYPES = {hash_type.number: hash_type for hash_type in HASH_TYPES.values()}
-
-
-def hash_type_of(number: int, field: str) -> HashType:
-    """Return the engine's hash type for the wire's; raise InvalidInput if it is unset or unknown."""
-    hash_type = _TYPES.get(number)
-    if hash_type is None:
-        names = ", ".join(lookup_pb2.HashType.keys()[1:])
-        raise InvalidInput(field, f"{number} is not a hash type; set one of {names}")
-    return hash_type
-
-
-def hash_type_number(name: str) -> lookup_pb2.HashType.ValueType:
-    """Return the wire's hash type for the engine's name."""
-    return lookup_pb2.HashType.ValueType(HASH_TYPES[name].number)
 
 
 def radii_of(radii: Iterable[banks_pb2.Radius]) -> dict[str, int]:

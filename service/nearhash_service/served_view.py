@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 
 import numpy as np
@@ -28,6 +29,14 @@ _log = logging.getLogger(__name__)
 class ServedView:
     """Follows CURRENT of a data directory, and the registry's change log.
 
+    Parameters
+    ----------
+    directory : DataDirectory
+    registry : Registry
+    on_demand : bool
+        Whether to open what is published when it is first asked for, and not to warm it: for few calls, most of which
+        need no view.
+
     Attributes
     ----------
     reload_count : int
@@ -38,9 +47,11 @@ class ServedView:
         The registry's sequence when the change log was read last.
     """
 
-    def __init__(self, directory: DataDirectory, registry: Registry) -> None:
+    def __init__(self, directory: DataDirectory, registry: Registry, *, on_demand: bool = False) -> None:
         self._directory = directory
         self._registry = registry
+        self._on_demand = on_demand
+        self._opening = threading.Lock()
         self.reload_count = 0
         self.last_reload_s = 0.0
         self.read_sequence = 0
@@ -62,6 +73,10 @@ class ServedView:
         NearHashIndexError
             If the only generation there is was refused: why.
         """
+        if self._view is None and self._on_demand:
+            with self._opening:
+                if self._view is None:
+                    self.refresh()
         if self._view is not None:
             return self._view
         raise self._error or NotPublished("nothing is published yet; publish first")
@@ -126,7 +141,8 @@ class ServedView:
             delta = follower.read(snapshot, time.time())
         assert delta is not None  # noqa: S101 - the first one always is
         view = View(generation, delta)
-        _warm(view)
+        if not self._on_demand:
+            _warm(view)
         self._view, self._follower = view, follower
         self._served, self._refused, self._error = current, None, None
         self.reload_count += 1
@@ -161,8 +177,8 @@ def _warm(view: View) -> None:
     for name, segment in view.generation.segments.items():
         hash_type = HASH_TYPES[name]
         query = np.zeros((1, hash_type.words), dtype=np.uint64)
-        segment.index.warm()
-        for radius in {bank.radii[name] for bank in view.banks}:
-            segment.index.search(query, radius)
+        radii = {bank.radii[name] for bank in view.banks}
+        segment.index.warm(radii)
+        for radius in radii:
             segment.index.count_candidates(query, radius)
             view.reach(hash_type, radius, ()).is_absent(bytes(hash_type.size_bytes))

@@ -77,8 +77,8 @@ class Server:
         As gRPC writes it: "127.0.0.1:50051", "unix:/path".
     certificates : FollowedCertificates, optional
         Without them, plain text.
-    reload_interval_s : float
-        How often it looks for changes.
+    reload_interval_s : float, optional
+        How often it looks for changes. None: it loads what is published when a call needs it, and follows nothing.
     board : WorkerBoard, optional
         Where to tell what is served.
     instruments : Instruments, optional
@@ -102,7 +102,7 @@ class Server:
         address: str,
         *,
         certificates: FollowedCertificates | None = None,
-        reload_interval_s: float = 0.1,
+        reload_interval_s: float | None = 0.1,
         board: WorkerBoard | None = None,
         instruments: Instruments | None = None,
         callers: FollowedCallers | None = None,
@@ -116,7 +116,7 @@ class Server:
         self._lanes = Lanes(admission or AdmissionSection(), instruments)
         self._reception = Reception(self._lanes, instruments.refused, instruments.calls)
         self.registry = Registry(directory)
-        self._served = ServedView(directory, self.registry)
+        self._served = ServedView(directory, self.registry, on_demand=reload_interval_s is None)
         instruments.own.register(ServedMetrics(self._served))
         self._reload_interval_s = reload_interval_s
         self._board = board
@@ -155,9 +155,13 @@ class Server:
     def start(self) -> None:
         """Load what is published, then take calls. Without anything published, lookups are NOT_SERVING until it is."""
         self._set_health(_BANKS, serving=True)
-        self._refresh()
+        if self._reload_interval_s is None:
+            self._callers.refresh()
+            self._set_health(_LOOKUP, serving=True)
+        else:
+            self._refresh()
+            self._follower.start()
         self._grpc.start()
-        self._follower.start()
 
     def drain(self, *, delay_s: float, grace_s: float) -> None:
         """Tell NOT_SERVING, wait for load balancers to notice, and let calls end; at last refuse new ones.

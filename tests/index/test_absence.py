@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nearhash_index import Index, brute_force, reference, tables
+from nearhash_index import Index, reference, tables
 from nearhash_index.absence import AbsenceCheck
 from nearhash_index.bands import equal_bands
 from nearhash_index.codes import Codes, codes_to_bytes
 from nearhash_index.degenerate import degenerate_rows
 from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.plan import Limits
+from nearhash_index.planes import planes_of
 from nearhash_index.unique import collapse
 
 from .cases import all_cases, flip_bits, random_codes
@@ -62,7 +63,7 @@ def test_tables_and_added_codes_are_told_like_the_oracle(hash_type: HashType) ->
     rng = np.random.default_rng(hash_type.number)
     words = hash_type.words
     codes, added = (of_width(random_codes(rng, n, words), hash_type) for n in (6000, 500))
-    planes, extra = (tables.read_only(brute_force.planes_of(part)) for part in (codes, added))
+    planes, extra = (tables.read_only(planes_of(part)) for part in (codes, added))
     bands = equal_bands(words, 4, 10)
     built = tables.build(planes, bands)
     for radius in (0, 1, 7, 8, 9, 12):
@@ -85,7 +86,7 @@ def test_a_query_that_tables_leave_to_brute_force_is_not_told_to_be_absent() -> 
     rng = np.random.default_rng(1)
     hash_type = HASH_TYPES["phash64"]
     codes = random_codes(rng, 3000, 1)
-    planes = tables.read_only(brute_force.planes_of(codes))
+    planes = tables.read_only(planes_of(codes))
     bands = equal_bands(1, 4, 10)
     plan = plan_of(bands, 1, (2, 2, 1, 0))
     object.__setattr__(plan, "limits", Limits(entries=0, unsampled=0, candidates=64))
@@ -96,6 +97,6 @@ def test_a_query_that_tables_leave_to_brute_force_is_not_told_to_be_absent() -> 
 def test_long_searches_have_no_check() -> None:
     unique, postings = collapse(random_codes(np.random.default_rng(2), 2_000_000, 2))
     for n, is_short in ((1000, True), (2_000_000, False)):
-        index = Index.with_bands(brute_force.planes_of(unique[:n]), postings, [])
+        index = Index.with_bands(planes_of(unique[:n]), postings, [])
         assert (index.explain(31).expected_us <= 100) == is_short
         assert (index.absence_check(HASH_TYPES["md5"], 31, None) is not None) == is_short

@@ -162,7 +162,7 @@ def test_explains_what_it_does() -> None:
     assert 8 < sum(told.bytes_per_hash.values()) <= 64
     far = index.explain(40)
     assert (far.path, far.thresholds, far.expected_candidates) == ("brute force", (), 300_000)
-    index.warm()
+    index.warm([8])
     with pytest.raises(InvalidInput, match="radius: 65"):
         index.explain(65)
 

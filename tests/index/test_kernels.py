@@ -8,12 +8,12 @@ import pytest
 from numba import njit
 
 from nearhash_index import Index, kernels
-from nearhash_index.brute_force import planes_of
+from nearhash_index.planes import planes_of
 
 from .cases import random_codes
 
 
-@pytest.mark.parametrize("kernel", [kernels.may_match, kernels.has_match])
+@pytest.mark.parametrize("kernel", [kernels.scanning.may_match, kernels.scanning.has_match])
 @pytest.mark.parametrize("words", [1, 4])
 def test_kernels_count_bits_in_vector_registers(kernel: Any, words: int) -> None:
     planes = tuple(planes_of(random_codes(np.random.default_rng(1), 5000, words)))

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearhash_index import Matches, brute_force, reference, tables
+from nearhash_index import Matches, reference, tables
 from nearhash_index.bands import Band, equal_bands
 from nearhash_index.codes import Codes
 from nearhash_index.plan import MAX_THRESHOLD, Limits, Plan, plan_with
+from nearhash_index.planes import planes_of
 from nearhash_index.unique import collapse
 from nearhash_index.work import Costs
 
@@ -59,7 +60,7 @@ def plan_of(
 
 def search(codes: Codes, queries: Codes, bands: list[Band], thresholds: tuple[int, ...]) -> Matches:
     unique, postings = collapse(codes)
-    planes = tables.read_only(brute_force.planes_of(unique))
+    planes = tables.read_only(planes_of(unique))
     radius = sum(thresholds) + len(thresholds) - 1
     built = tables.build(planes, bands)
     plan = replace(
@@ -121,7 +122,7 @@ def test_a_query_that_meets_large_buckets_is_left_to_brute_force() -> None:
     rng = np.random.default_rng(6)
     codes = random_codes(rng, 5000, 1)
     codes[:4000] &= np.uint64(0xFFFF_FFFF_FFFF_0000)
-    planes = tables.read_only(brute_force.planes_of(codes))
+    planes = tables.read_only(planes_of(codes))
     bands = equal_bands(1, 4, 16)
     queries = tables.read_only(codes[[0, 4500]])
     plan = plan_of(bands, 1, (2, 2, 2, 2), brute_force_ns=3000)
@@ -135,7 +136,7 @@ def test_a_query_with_many_candidates_is_left_to_brute_force() -> None:
     codes = np.full((3000, 1), 0x1234_5678_9ABC_DEF0, np.uint64)
     codes[:2000] ^= random_codes(rng, 2000, 1) & np.uint64(0xFFF0)
     codes[2000:] = random_codes(rng, 1000, 1)
-    planes = tables.read_only(brute_force.planes_of(codes))
+    planes = tables.read_only(planes_of(codes))
     bands = [Band(0, 60, 4), Band(0, 0, 4)]
     queries = tables.read_only(codes[[0, 2500]])
     plan = plan_of(bands, 1, (2, 2), brute_force_ns=20_000)
@@ -152,7 +153,7 @@ def test_too_many_candidates_are_found_out_beforehand_or_on_the_way(unsampled: i
     # In one bucket, half of whose codes resemble the query.
     codes[:8000] = codes[:1] ^ (random_codes(rng, 8000, 1) & np.uint64(0x1111_0000_0000_0000))
     codes[8000:16000, 0] = (codes[0, 0] & np.uint64(0xFFFF)) | (codes[8000:16000, 0] & ~np.uint64(0xFFFF))
-    planes = tables.read_only(brute_force.planes_of(codes))
+    planes = tables.read_only(planes_of(codes))
     bands = equal_bands(1, 4, 16)
     built = tables.build(planes, bands)
     queries = tables.read_only(codes[[0, 18_000]])
@@ -168,7 +169,7 @@ def test_too_many_candidates_are_found_out_beforehand_or_on_the_way(unsampled: i
 
 
 def test_threads_build_the_same_tables() -> None:
-    planes = tables.read_only(brute_force.planes_of(random_codes(np.random.default_rng(8), 3000, 2)))
+    planes = tables.read_only(planes_of(random_codes(np.random.default_rng(8), 3000, 2)))
     one, four = (tables.build(planes, equal_bands(2, 3, 8), threads) for threads in (1, 4))
     for a, b in zip(one, four, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -176,7 +177,7 @@ def test_threads_build_the_same_tables() -> None:
 
 def test_bucket_sizes_are_averages_over_what_queries_meet() -> None:
     codes = np.arange(2**16, dtype=np.uint64).reshape(-1, 1)
-    planes = tables.read_only(brute_force.planes_of(codes))
+    planes = tables.read_only(planes_of(codes))
     sizes = tables.bucket_sizes(tables.build(planes, [Band(0, 0, 10), Band(0, 10, 10)]))
     assert sizes[0].tolist() == [63] + [64] * MAX_THRESHOLD
     # Only 2**6 values of the second band occur, 1024 codes in each.

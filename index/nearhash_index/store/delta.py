@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nearhash_index.brute_force import Planes, planes_of
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.entries import Bank, Entry, EntryState
 from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.planes import Planes, planes_of
 from nearhash_index.store.generation import Generation
 from nearhash_index.store.records import StoredEntry, decode_key
 from nearhash_index.store.snapshot import RegistrySnapshot

@@ -9,24 +9,7 @@ import typer
 
 from nearhash_client import NearHashError, error_from_rpc
 from nearhash_index.errors import NearHashIndexError
-from nearhash_service.cli import (
-    auditing,
-    banks,
-    conformance,
-    entries,
-    estimating,
-    hashing,
-    importing,
-    lookups,
-    matching,
-    publishing,
-    quarantine,
-    serving,
-    showing,
-    status,
-    tokens,
-    top,
-)
+from nearhash_service.cli.commands import Commands
 from nearhash_service.cli.printing import print_error
 
 __all__ = ["run"]
@@ -35,34 +18,12 @@ _EPILOG = (
     "A first session: nearhash bank create, import, publish, serve; then lookup. Each command's --help has an example."
 )
 
-app = typer.Typer(
-    name="nearhash",
-    help="Tells which entries of your hash lists lie within a Hamming radius of an image's hash, exactly.",
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-banks.app.command()(estimating.estimate)
-app.add_typer(banks.app, name="bank")
-app.add_typer(quarantine.app, name="quarantine")
-app.command("import")(importing.import_list)
-app.command()(publishing.publish)
-app.command()(publishing.rollback)
-app.command()(publishing.release)
-app.command()(serving.serve)
-app.command("config")(serving.show_config)
-app.command()(tokens.token)
-app.command()(lookups.lookup)
-app.command("hash")(hashing.hash_files)
-app.command()(matching.match)
-app.command()(conformance.conformance)
-app.command()(status.status)
-app.command()(status.watch)
-app.command()(top.top)
-app.command()(auditing.audit)
-for command in (showing.show, entries.withdraw, entries.remove, entries.disable, entries.enable, entries.reinstate):
-    app.command(rich_help_panel="Single entries")(command)
+app = typer.Typer(name="nearhash", cls=Commands, epilog=_EPILOG, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def nearhash() -> None:
+    """Tells which entries of your hash lists lie within a Hamming radius of an image's hash, exactly."""
 
 
 def run() -> None:

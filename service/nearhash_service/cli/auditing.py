@@ -11,9 +11,12 @@ from nearhash.v1 import banks_pb2
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import local_time, output, table
 
-__all__ = ["audit"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 
+@app.command()
 @connected()
 def audit(
     connection: Connection,

@@ -7,20 +7,23 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from nearhash.v1 import banks_pb2, lookup_pb2
+from nearhash.v1 import banks_pb2
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HASH_TYPES, check_radius
 from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
+from nearhash_service.cli.estimating import estimate
 from nearhash_service.cli.printing import output, table
-from nearhash_service.messages import hash_type_number
+from nearhash_service.wire_types import hash_type_number, type_name
 
-__all__ = ["app", "bank_table", "type_name"]
+__all__ = ["app", "bank_table"]
 
-app = typer.Typer(help="Create, change, list and judge banks.", no_args_is_help=True)
+app = typer.Typer()
+_group = typer.Typer(help="Create, change, list and judge banks.", no_args_is_help=True)
+app.add_typer(_group, name="bank")
 
 
-@app.command()
+@_group.command()
 @connected(create=True)
 def create(
     connection: Connection,
@@ -46,7 +49,7 @@ def create(
     output.print(f"created bank {bank.name}")
 
 
-@app.command()
+@_group.command()
 @connected()
 def update(
     connection: Connection,
@@ -84,7 +87,7 @@ def update(
         output.print(bank_table([banks.UpdateBank(request).bank]))
 
 
-@app.command("list")
+@_group.command("list")
 @connected()
 def list_banks(connection: Connection) -> None:
     """List the banks with their radii and number of entries.
@@ -93,6 +96,9 @@ def list_banks(connection: Connection) -> None:
     """
     with connection.banks() as banks:
         output.print(bank_table(list(banks.ListBanks(banks_pb2.ListBanksRequest()).banks)))
+
+
+_group.command()(estimate)
 
 
 def bank_table(banks: list[banks_pb2.Bank]) -> Table:
@@ -115,8 +121,3 @@ def _radius(text: str) -> banks_pb2.Radius:
         raise InvalidInput("--radius", f"{text!r}; write TYPE=R, such as phash64=8; types are {types}")
     radius = check_radius(HASH_TYPES[name], int(number), f"--radius {text}")
     return banks_pb2.Radius(hash_type=hash_type_number(name), radius=radius)
-
-
-def type_name(number: lookup_pb2.HashType.ValueType) -> str:
-    """Return the name by which options and lists call a hash type."""
-    return lookup_pb2.HashType.Name(number).removeprefix("HASH_TYPE_").lower()

@@ -12,9 +12,12 @@ from nearhash_service.cli.printing import output, table
 if TYPE_CHECKING:
     from nearhash_client.conformance import Comparison
 
-__all__ = ["conformance"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 
+@app.command()
 def conformance(
     everything: Annotated[bool, typer.Option("--all", help="Print every comparison, not only differences.")] = False,
 ) -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearhash.v1 import banks_pb2_grpc
 from nearhash_client import TLS, Client, Token
 from nearhash_client.channel import open_channel
-from nearhash_index.store import DataDirectory, Registry
 from nearhash_service.cli.shared_options import with_options_of
-from nearhash_service.server import Server
+
+if TYPE_CHECKING:
+    from nearhash_index.store import Registry
 
 __all__ = ["DEFAULT_TARGET", "Connection", "connected"]
 
@@ -97,21 +96,13 @@ def _connection(
     if data is not None and target is not None:
         raise typer.BadParameter("give --data or --target, not both")
     if data is not None:
-        with _own_server(DataDirectory.create(data) if create else DataDirectory(data)) as connection:
-            yield connection
+        # What a server needs is loaded where there is none yet.
+        from nearhash_service.cli.own_server import own_server  # noqa: PLC0415
+
+        with own_server(data, create=create) as (address, registry):
+            yield Connection(address, registry=registry)
         return
     tls = None
     if use_tls or tls_ca or tls_certificate or tls_key:
         tls = TLS.from_files(root_certificates=tls_ca, certificate_chain=tls_certificate, private_key=tls_key)
     yield Connection(target or DEFAULT_TARGET, tls, token_file or os.environ.get("NEARHASH_TOKEN") or None)
-
-
-@contextmanager
-def _own_server(directory: DataDirectory) -> Iterator[Connection]:
-    """Serve a data directory to this process alone, so that there is one way to work on it."""
-    # A folder that only this user may enter.
-    with tempfile.TemporaryDirectory(prefix="nearhash-") as folder:
-        address = f"unix:{folder}/socket"
-        # It need not follow changes: a command makes all of them through it, and looks up once.
-        with Server(directory, address, reload_interval_s=threading.TIMEOUT_MAX) as server:
-            yield Connection(address, registry=server.registry)

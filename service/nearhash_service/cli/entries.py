@@ -15,18 +15,10 @@ from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import output
 from nearhash_service.messages import change_message
 
-__all__ = [
-    "Bank",
-    "EntryId",
-    "Reason",
-    "Source",
-    "apply_change",
-    "disable",
-    "enable",
-    "reinstate",
-    "remove",
-    "withdraw",
-]
+__all__ = ["PANEL", "Bank", "EntryId", "Reason", "Source", "app", "apply_change"]
+
+app = typer.Typer()
+PANEL = "Single entries"
 
 Bank = Annotated[str, typer.Argument(help="The entry's bank.")]
 EntryId = Annotated[str, typer.Argument(help="The entry's id, as a lookup tells it.")]
@@ -34,6 +26,7 @@ Source = Annotated[str, typer.Option(help="Who asserts the entry.")]
 Reason = Annotated[str, typer.Option(help="Why, for the audit log.")]
 
 
+@app.command(rich_help_panel=PANEL)
 @connected()
 def withdraw(
     connection: Connection, bank: Bank, entry_id: EntryId, source: Source = "local", reason: Reason = ""
@@ -45,6 +38,7 @@ def withdraw(
     apply_change(connection, bank, Withdraw(EntryKey(entry_id, source)), "withdrawn", reason)
 
 
+@app.command(rich_help_panel=PANEL)
 @connected()
 def remove(
     connection: Connection, bank: Bank, entry_id: EntryId, source: Source = "local", reason: Reason = ""
@@ -56,6 +50,7 @@ def remove(
     apply_change(connection, bank, Remove(EntryKey(entry_id, source)), "removed", reason)
 
 
+@app.command(rich_help_panel=PANEL)
 @connected()
 def disable(
     connection: Connection,
@@ -75,6 +70,7 @@ def disable(
     apply_change(connection, bank, Disable(EntryKey(entry_id, source), until_s), "disabled", reason)
 
 
+@app.command(rich_help_panel=PANEL)
 @connected()
 def enable(
     connection: Connection, bank: Bank, entry_id: EntryId, source: Source = "local", reason: Reason = ""
@@ -86,6 +82,7 @@ def enable(
     apply_change(connection, bank, Enable(EntryKey(entry_id, source)), "enabled", reason)
 
 
+@app.command(rich_help_panel=PANEL)
 @connected()
 def reinstate(
     connection: Connection, bank: Bank, entry_id: EntryId, source: Source = "local", reason: Reason = ""

@@ -17,12 +17,15 @@ from nearhash_service.cli.printing import output, print_error, table
 if TYPE_CHECKING:
     from nearhash_client.hashing import ComputedHash
 
-__all__ = ["PHOTO_TYPES", "compute", "hash_files"]
+__all__ = ["PHOTO_TYPES", "app", "compute"]
+
+app = typer.Typer()
 
 PHOTO_TYPES = ("phash64", "pdq256")
 """What a photograph is hashed to unless told otherwise."""
 
 
+@app.command("hash")
 def hash_files(
     files: Annotated[list[Path], typer.Argument(help="Image files, or folders of them; for digests, any files.")],
     hash_type: Annotated[

@@ -21,11 +21,14 @@ from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import errors, output
 from nearhash_service.messages import change_message
 
-__all__ = ["import_list"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 _CHANGES_PER_CALL = 5000
 
 
+@app.command("import")
 @connected()
 def import_list(
     connection: Connection,

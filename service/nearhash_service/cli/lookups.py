@@ -23,7 +23,9 @@ from nearhash_service.cli.printing import output, print_error, table
 if TYPE_CHECKING:
     from nearhash_client.hashing import ComputedHash, HashingPool
 
-__all__ = ["lookup"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 _TYPE_BY_DIGITS = {HASH_TYPES[name].size_bytes * 2: HASH_TYPES[name] for name in ("phash64", "md5", "sha1", "pdq256")}
 
@@ -49,6 +51,7 @@ class _Answer:
     allowed: Allowed | None
 
 
+@app.command()
 @connected()
 def lookup(
     connection: Connection,

@@ -17,9 +17,12 @@ from nearhash_service.cli.printing import errors, output, print_error, table
 if TYPE_CHECKING:
     from nearhash_client.matching import ImageVerdict
 
-__all__ = ["match"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 
+@app.command()
 @connected()
 def match(
     connection: Connection,

@@ -15,11 +15,14 @@ from nearhash_service.cli.entries import Reason
 from nearhash_service.cli.printing import errors, output, table
 from nearhash_service.cli.status import build_text
 
-__all__ = ["publish", "release", "rollback"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 _LOOK_EVERY_S = 0.5
 
 
+@app.command()
 @connected()
 def publish(
     connection: Connection,
@@ -53,6 +56,7 @@ def publish(
         output.print(_told("published", response.generation))
 
 
+@app.command()
 @connected()
 def rollback(
     connection: Connection,
@@ -72,6 +76,7 @@ def rollback(
     output.print(_told("rolled back to", response.generation))
 
 
+@app.command()
 @connected()
 def release(connection: Connection, reason: Reason = "") -> None:
     """End a roll back: serve the newest generation again, with all changes since.

@@ -9,17 +9,19 @@ import typer
 from nearhash.v1 import banks_pb2
 from nearhash_index.entries import EntryKey
 from nearhash_index.store.changes import Unquarantine
-from nearhash_service.cli.banks import type_name
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.entries import Bank, EntryId, Reason, Source, apply_change
 from nearhash_service.cli.printing import output, table
+from nearhash_service.wire_types import type_name
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Hashes kept aside because they would match too much.", no_args_is_help=True)
+app = typer.Typer()
+_group = typer.Typer(help="Hashes kept aside because they would match too much.", no_args_is_help=True)
+app.add_typer(_group, name="quarantine")
 
 
-@app.command("list")
+@_group.command("list")
 @connected()
 def list_entries(
     connection: Connection,
@@ -39,7 +41,7 @@ def list_entries(
     output.print(rows)
 
 
-@app.command()
+@_group.command()
 @connected()
 def release(
     connection: Connection, bank: Bank, entry_id: EntryId, source: Source = "local", reason: Reason = ""

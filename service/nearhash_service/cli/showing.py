@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+import typer
+
 from nearhash.v1 import banks_pb2, lookup_pb2
-from nearhash_service.cli.banks import type_name
 from nearhash_service.cli.connection import Connection, connected
-from nearhash_service.cli.entries import Bank, EntryId
+from nearhash_service.cli.entries import PANEL, Bank, EntryId
 from nearhash_service.cli.printing import local_time, output, table
+from nearhash_service.wire_types import type_name
 
-__all__ = ["show"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 
+@app.command(rich_help_panel=PANEL)
 @connected()
 def show(connection: Connection, bank: Bank, entry_id: EntryId) -> None:
     """Show what is known of an entry, from each source that asserts it, and whether lookups match it now.

@@ -14,13 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc
-from nearhash_service.cli.banks import bank_table, type_name
+from nearhash_service.cli.banks import bank_table
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import local_time, output, table
+from nearhash_service.wire_types import type_name
 
-__all__ = ["build_text", "status", "watch"]
+__all__ = ["app", "build_text"]
+
+app = typer.Typer()
 
 
+@app.command()
 @connected()
 def status(
     connection: Connection,
@@ -38,6 +42,7 @@ def status(
         output.print(_shown(now, generations))
 
 
+@app.command()
 @connected()
 def watch(
     connection: Connection,

@@ -10,11 +10,14 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["token"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 _RANDOM_BYTES = 32
 
 
+@app.command()
 def token(
     file: Annotated[
         Path | None, typer.Option(help="Write it here, for its owner alone to read, instead of showing it.")

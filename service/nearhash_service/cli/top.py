@@ -14,12 +14,15 @@ from rich.table import Table
 from nearhash_service.cli.printing import output, table
 from nearhash_service.metrics.reading import Between, Scrape
 
-__all__ = ["top"]
+__all__ = ["app"]
+
+app = typer.Typer()
 
 _DEFAULT_URL = "http://127.0.0.1:9464/metrics"
 _SECONDS = "grpc_server_handling_seconds"
 
 
+@app.command()
 def top(
     urls: Annotated[
         list[str] | None, typer.Argument(metavar="[URL]...", help=f"Metrics of servers. Without any: {_DEFAULT_URL}")

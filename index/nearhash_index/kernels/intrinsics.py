@@ -11,12 +11,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-__all__ = ["LANES", "LINE", "array_at", "near_lanes", "planes_at", "popcount", "prefetch", "room_at"]
+from nearhash_index.cache_lines import LANES
 
-LINE = 16
-"""uint32 values per cache line."""
-LANES = 32
-"""uint32 values compared at once: two cache lines, and two registers of AVX-512 or four of AVX2."""
+__all__ = ["array_at", "near_lanes", "planes_at", "popcount", "prefetch", "room_at"]
 
 
 @intrinsic

@@ -14,9 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from nearhash_index.fields import entry_of, key_of, rest_of, rotated_right, word_of
-from nearhash_index.intrinsics import LANES, LINE, near_lanes, popcount, prefetch
-from nearhash_index.sample_kernels import is_left
+from nearhash_index.cache_lines import LANES, LINE
+from nearhash_index.kernels.fields import entry_of, key_of, rest_of, rotated_right, word_of
+from nearhash_index.kernels.intrinsics import near_lanes, popcount, prefetch
+from nearhash_index.kernels.sampling import is_left
 
 __all__ = ["SLACK", "Found", "Room", "locate", "read_lines", "search"]
 
@@ -260,7 +261,8 @@ def search(
         Number of queries refused.
     """
     group = min(room.entries.size, max(1, room.begins.size // max(1, probes.masks.size)))
-    waiting, found, left = 0, 0, 0
+    # Of that type from the start: for a literal 0, Numba would compile another `_scan` and two more of `_verify`.
+    waiting, found, left = np.int64(0), np.int64(0), np.int64(0)
     for first in range(0, queries.shape[0], group):
         last = min(first + group, queries.shape[0])
         locate(tables, probes, queries, first, last, radius, room)
@@ -269,7 +271,7 @@ def search(
             i, waiting = _scan(tables, probes, queries, first, i, last, limits, room, refused, waiting)
             if i < last:
                 found = _verify(tables, probes, planes, queries, radius, room, waiting, out, found)
-                waiting = 0
+                waiting = np.int64(0)
     for i in range(queries.shape[0]):
         left += refused[i]
     return _verify(tables, probes, planes, queries, radius, room, waiting, out, found), left

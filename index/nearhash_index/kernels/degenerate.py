@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from nearhash_index.intrinsics import popcount
+from nearhash_index.kernels.intrinsics import popcount
 
 __all__ = ["find_degenerate"]
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from nearhash_index.fields import entry_of, rotated_right
-from nearhash_index.intrinsics import LANES, LINE, near_lanes, popcount, prefetch
+from nearhash_index.cache_lines import LANES, LINE
+from nearhash_index.kernels.fields import entry_of, rotated_right
+from nearhash_index.kernels.intrinsics import near_lanes, popcount, prefetch
 
 __all__ = ["is_left"]
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from nearhash_index.degenerate_kernels import find_degenerate
-from nearhash_index.intrinsics import array_at, planes_at, room_at
-from nearhash_index.kernels import has_match
+from nearhash_index.kernels.degenerate import find_degenerate
+from nearhash_index.kernels.intrinsics import array_at, planes_at, room_at
+from nearhash_index.kernels.probing import Found, Room, search
+from nearhash_index.kernels.scanning import has_match
 from nearhash_index.plan import Limits, Probes
-from nearhash_index.table_kernels import Found, Room, search
 from nearhash_index.tables import Tables
 
 __all__ = ["ARRAYS", "NUMBERS", "kernel_for"]
@@ -32,13 +32,14 @@ ARRAYS = (
     "query_out", "code_out", "distance_out",
 )  # fmt: skip
 """What the context is about, in its order: of each array the address, and its size in either dimension."""
+# For a literal position, Numba would compile each function below anew.
 (
     _QUERY, _ROW, _REFUSED, _ADDED, _PLANES,
     _WORD, _SHIFT, _BITS, _FIRST_BUCKET, _OFFSETS, _ENTRIES, _RESTS, _IDS,
     _MASKS, _STARTS, _BOTH_STOPS, _THRESHOLDS, _WORD_RADII,
     _BEGINS, _ENDS, _ENTRY_COUNTS, _CANDIDATES, _DIFFERENCE,
     _QUERY_OUT, _CODE_OUT, _DISTANCE_OUT,
-) = range(0, 3 * len(ARRAYS), 3)  # fmt: skip
+) = map(np.int64, range(0, 3 * len(ARRAYS), 3))  # fmt: skip
 NUMBERS = ("side", "few", "radius", "lowered", "most_entries", "unsampled", "most_candidates")
 """What follows. `side` is 0 for digests, which are never degenerate."""
 (_SIDE, _FEW, _RADIUS, _LOWERED, _MOST_ENTRIES, _UNSAMPLED, _MOST_CANDIDATES) = range(
@@ -59,29 +60,24 @@ def kernel_for(words: int) -> Any:
 
     @njit(cache=True)
     def is_absent(context: Any, packed: Any) -> Any:
-        return _is_absent(context, packed, like)
+        query = room_at(context[_QUERY], (context[_QUERY + 1], context[_QUERY + 2]), _U64)
+        for w in range(query.shape[1]):
+            word = np.uint64(0)
+            for i in range(8 * w, 8 * w + 8):
+                word = (word << np.uint64(8)) | np.uint64(packed[i] if i < packed.size else 0)
+            query[0, w] = word
+        side, radius = context[_SIDE], context[_RADIUS]
+        if side and find_degenerate(query, np.uint64(side), context[_FEW], _room(context, _ROW, _I64)):
+            return False
+        # The same bytes, sliced as the planes are.
+        slices = array_at(context[_QUERY], (np.int64(len(like)),), like[0])
+        if _has_match(context, _ADDED, slices, radius, like):
+            return False
+        if context[_WORD]:
+            return _finds_none(context, radius, like)
+        return not _has_match(context, _PLANES, slices, radius, like)
 
     return is_absent
-
-
-@njit(cache=True)
-def _is_absent(context: Any, packed: Any, like: Any) -> Any:
-    query = room_at(context[_QUERY], (context[_QUERY + 1], context[_QUERY + 2]), _U64)
-    for w in range(query.shape[1]):
-        word = np.uint64(0)
-        for i in range(8 * w, 8 * w + 8):
-            word = (word << np.uint64(8)) | np.uint64(packed[i] if i < packed.size else 0)
-        query[0, w] = word
-    side, radius = context[_SIDE], context[_RADIUS]
-    if side and find_degenerate(query, np.uint64(side), context[_FEW], _room(context, _ROW, _I64)):
-        return False
-    # The same bytes, sliced as the planes are.
-    slices = array_at(context[_QUERY], (np.int64(len(like)),), like[0])
-    if _has_match(context, _ADDED, slices, radius, like):
-        return False
-    if context[_WORD]:
-        return _finds_none(context, radius, like)
-    return not _has_match(context, _PLANES, slices, radius, like)
 
 
 @njit(cache=True)
@@ -91,7 +87,7 @@ def _has_match(context: Any, planes: Any, slices: Any, radius: Any, like: Any) -
     return has_match(codes, np.uint64(0), np.uint64(size), slices, type(like[0])(radius))
 
 
-@njit(cache=True)
+@njit(inline="always")
 def _finds_none(context: Any, radius: Any, like: Any) -> Any:
     """Search the tables."""
     tables = Tables(

@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 from numba.extending import intrinsic
 
-from nearhash_index.intrinsics import popcount
+from nearhash_index.kernels.intrinsics import popcount
 
 __all__ = ["scan"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from nearhash_index.fields import entry_of, key_of, parity_of, rest_of, rotated_right, word_of
+from nearhash_index.kernels.fields import entry_of, key_of, parity_of, rest_of, rotated_right, word_of
 
 __all__ = ["count_buckets", "place_codes"]
 
