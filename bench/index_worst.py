@@ -14,11 +14,12 @@ import numpy as np
 from bench import lists
 from bench.measure import rounds_us, save
 
-from nearhash_index import Index, brute_force, tables
+from nearhash_index import Index, tables
 from nearhash_index.codes import Codes
 
 SEED = 3
-QUERIES = 16
+QUERIES = {10**5: 64, 10**6: 16}
+"""Per batch: enough for what a call costs by itself not to count."""
 RADII = {1: range(4, 13), 4: (12, 24, 31, 36, 42, 48)}
 
 
@@ -41,29 +42,31 @@ def shares(rng: np.random.Generator, codes: Codes, index: Index, radius: int) ->
     told = index.explain(radius)
     if told.path != "tables":
         return []
-    planes = index.arrays()["planes"]
-    listed = codes[rng.integers(0, len(codes) // 5, QUERIES)]
+    brute_force = without_tables(index)
+    count = QUERIES[len(codes)]
+    listed = codes[rng.integers(0, len(codes) // 5, count)]
     queries_of = {
         "listed": listed,
         "near": lists.flipped(rng, listed, min(radius, 8 * index.words)),
-        "unrelated": lists.uniform(rng, QUERIES, index.words),
+        "unrelated": lists.uniform(rng, count, index.words),
     }
     rows = []
     for kind, codes_asked in queries_of.items():
         queries = tables.read_only(np.ascontiguousarray(codes_asked))
         times = rounds_us(
             {
-                "index": (lambda queries=queries: index.search(queries, radius), QUERIES),
-                "brute force": (lambda queries=queries: _sorted(brute_force.scan(planes, queries, radius)), QUERIES),
+                "index": (lambda queries=queries: index.search(queries, radius), count),
+                "brute force": (lambda queries=queries: brute_force.search(queries, radius), count),
             }
         )
         rows.append({"radius": radius, "queries": kind, "share": times["index"] / times["brute force"], **times})
     return rows
 
 
-def _sorted(hits: Any) -> Any:
-    """Order matches, as a search does."""
-    return np.lexsort((hits.code, hits.distance, hits.query))
+def without_tables(index: Index) -> Index:
+    """Return an index of the same codes that answers by brute force alone."""
+    arrays = index.arrays()
+    return Index.open(arrays | {name: arrays[name][:0] for name in ("bands", "bucket_sizes")})
 
 
 def _clusters(rng: np.random.Generator, n: int, words: int, sizes: list[int], flips: list[int]) -> Codes:

@@ -170,6 +170,26 @@ class Index:
         """Return unique codes by their positions, as matches name them: uint64[k, words]."""
         return codes_of(self._planes[:, positions])
 
+    def count_candidates(self, query: Codes, radius: int) -> int:
+        """Return how many codes a search for one query meets, most of which their entries in the tables rule out.
+
+        `explain` tells what to expect.
+
+        Parameters
+        ----------
+        query : uint64[1, words]
+        radius : int
+            Inclusive, in bits.
+
+        Raises
+        ------
+        InvalidInput
+            If the query has another shape or dtype, or the radius is out of range.
+        """
+        query = tables.read_only(check_codes(query, "query", self.words))
+        plan = self._plan(_checked_radius(radius, self.words))
+        return int(self._planes.shape[1]) if plan is None else tables.count_entries(self._tables, plan, query, radius)
+
     def explain(self, radius: int) -> Explanation:
         """Tell how queries of that radius (inclusive) are answered, and what that costs.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from nearhash_index.bands import Band, equal_bands
@@ -11,10 +12,12 @@ __all__ = ["bytes_per_code", "choose_bands"]
 
 _BYTES_PER_CODE_AND_WORD = 62
 _WIDEST_BAND = 24
+_AS_GOOD = 1.05
+"""Of the least cost: costs are not known better. Wider bands then suit lists whose codes crowd some buckets."""
 
 
 def choose_bands(n: int, words: int, radius: int, costs: Costs, brute_force_ns: float) -> list[Band]:
-    """Return the bands with which uniform codes are searched cheapest; none if brute force is cheaper.
+    """Return the widest of the bands that search uniform codes cheapest; none if brute force is cheaper.
 
     Parameters
     ----------
@@ -25,17 +28,15 @@ def choose_bands(n: int, words: int, radius: int, costs: Costs, brute_force_ns: 
     brute_force_ns : float
         Time of a query by brute force.
     """
-
-    def cost(bands: list[Band]) -> float:
-        return _cost_ns(bands, n, radius, costs)
-
     options = [
-        bands
+        (_cost_ns(bands, n, radius, costs), bands)
         for bands in _options(n, words, radius)
         if bytes_per_code(bands, n, words) <= _BYTES_PER_CODE_AND_WORD * words
     ]
-    best = min(options, key=cost, default=[])
-    return best if best and cost(best) < brute_force_ns else []
+    least_ns = min((cost_ns for cost_ns, _ in options), default=math.inf)
+    if least_ns >= brute_force_ns:
+        return []
+    return max((bands for cost_ns, bands in options if cost_ns <= _AS_GOOD * least_ns), key=lambda bands: bands[0].bits)
 
 
 def bytes_per_code(bands: list[Band], n: int, words: int) -> float:

@@ -26,7 +26,7 @@ from nearhash_index.matches import Hits
 from nearhash_index.plan import MAX_THRESHOLD, Plan
 from nearhash_index.planes import Planes
 
-__all__ = ["Tables", "bucket_sizes", "build", "new_room", "read_only", "search"]
+__all__ = ["Tables", "bucket_sizes", "build", "count_entries", "new_room", "read_only", "search"]
 
 _ROOM_FOR_PROBES = 16384
 """Probes whose borders are read together; a query with more has room of its own."""
@@ -145,6 +145,13 @@ def search(
         return hits, _NONE
     kept = ~refused[hits.query]
     return Hits(*(array[kept] for array in hits)), np.flatnonzero(refused)
+
+
+def count_entries(tables: Tables, plan: Plan, query: Codes, radius: int) -> int:
+    """Return how many entries there are in the buckets that a search for one query, uint64[1, words], reads."""
+    room = _room(plan)
+    kernels.probing.locate(tables, plan.probes, query, 0, 1, radius, room)
+    return int(room.entries[0])
 
 
 def new_room(plan: Plan) -> kernels.probing.Room:

@@ -1,14 +1,12 @@
 """Admission: what becomes of a lookup once its hashes are known.
 
 It is answered in blocks of some milliseconds. Before each, a lookup whose caller has gone or will not wait for the
-answer is given up, and a large one makes way for interactive ones.
+answer is given up, and a large one makes way for interactive ones. Large interactive ones wait for their turn.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic, perf_counter, sleep
 
 import grpc
@@ -40,10 +38,10 @@ class Admission:
 
     def __init__(self, lanes: Lanes, rate_limits: RateLimits) -> None:
         self._interactive = lanes.interactive
+        self._large = lanes.large
         self._rate_limits = rate_limits
-        self._most_large = max(1, lanes.interactive.threads // 2)
-        self._large = 0
-        self._lock = threading.Lock()
+        # One item for each small interactive lookup under way: a list grows and shrinks without a lock.
+        self._small: list[None] = []
 
     def blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
         """Yield which queries to answer next, until all are.
@@ -59,7 +57,7 @@ class Admission:
         Raises
         ------
         Overloaded
-            If the caller has asked too much, or too many large lookups are under way.
+            If the caller has asked too much, or too many large lookups wait.
         TooLate
             If the answer would come too late.
         Abandoned
@@ -67,16 +65,24 @@ class Admission:
         """
         lane = current_lane.get()
         cost_s = CALL_COST_S + count * query_s
-        lane.learn(cost_s)
+        is_interactive, is_large = lane is self._interactive, cost_s > _BLOCK_S
+        # One that waits for its turn does so beside the lane: it keeps others there from theirs by no more than a call.
+        lane.learn(CALL_COST_S if is_interactive and is_large else cost_s)
         self._check_caller(lane, count)
         _check_wanted(context, cost_s)
-        if cost_s <= _BLOCK_S:
-            yield slice(0, count)
-        elif lane is self._interactive:
-            with self._place_for_large():
+        if is_large and is_interactive:
+            with self._large.turn(cost_s, lambda: _check_wanted(context, cost_s)):
                 yield from self._blocks(context, count, query_s)
-        else:
+        elif is_large:
             yield from self._blocks(context, count, query_s)
+        elif is_interactive:
+            self._small.append(None)
+            try:
+                yield slice(0, count)
+            finally:
+                self._small.pop()
+        else:
+            yield slice(0, count)
 
     def _check_caller(self, lane: Lane, count: int) -> None:
         caller = current_caller()
@@ -87,20 +93,6 @@ class Admission:
             if wait_s:
                 message = f"more than {caller.queries_per_second:g} queries per second; try again in {wait_s:.2f} s"
                 raise Overloaded(message, wait_s)
-
-    @contextmanager
-    def _place_for_large(self) -> Iterator[None]:
-        """Keep large lookups from occupying all threads of the interactive ones."""
-        with self._lock:
-            if self._large >= self._most_large:
-                message = f"too many large lookups are under way; send them with the metadata {PRIORITY}: bulk"
-                raise Overloaded(message, 1.0)
-            self._large += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._large -= 1
 
     def _blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
         size = max(1, int(_BLOCK_S / query_s))
@@ -120,7 +112,7 @@ class Admission:
 
     def _make_way(self, took_s: float) -> None:
         end_s = monotonic() + _OTHERS_SHARE * took_s
-        while self._interactive.pool.unfinished() > self._large and monotonic() < end_s:
+        while (self._small or self._interactive.pool.waiting) and monotonic() < end_s:
             sleep(_LOOK_EVERY_S)
 
 

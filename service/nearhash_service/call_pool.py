@@ -3,6 +3,7 @@
 gRPC hands a call over as soon as its headers are there, and the thread that takes it waits for its message. That is a
 round through gRPC, or forever if the other side never sends one: a handful of such calls would occupy every thread. So
 a pool under pressure starts a thread in place of each that waits like this, and in the end gives up the oldest of them.
+A call that knows that it takes long is set aside, and another thread takes its place at once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from time import monotonic, sleep
 from typing import NamedTuple, ParamSpec, TypeVar
 
 import grpc
+
+from nearhash_service.metrics.buckets import Buckets
 
 __all__ = ["CallPool"]
 
@@ -49,6 +52,8 @@ class CallPool(ThreadPoolExecutor):
     name : str
     threads : int
         Calls to answer at a time.
+    waits : Buckets
+        Counts for how long calls wait for a thread.
 
     Attributes
     ----------
@@ -56,13 +61,15 @@ class CallPool(ThreadPoolExecutor):
         Calls that no thread has taken yet.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, waits: Buckets) -> None:
         super().__init__(1)
         self.waiting = 0
         self._name, self._usual_count, self._thread_count = name, threads, 0
-        self._calls: SimpleQueue[Callable[[], int] | None] = SimpleQueue()
+        self._waits = waits
+        self._calls: SimpleQueue[tuple[Callable[[], int], float] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._unfinished = [0, 0]
+        self._aside = 0
         self._epoch = 0
         self._receiving: dict[int, _Receiving] = {}
         self._keys = itertools.count()
@@ -86,7 +93,7 @@ class CallPool(ThreadPoolExecutor):
         with self._lock:
             self._unfinished[epoch] += 1
             self.waiting += 1
-        self._calls.put(call)
+        self._calls.put((call, monotonic()))
         if self.unfinished() > self._thread_count:
             self._pressed.set()
         return future
@@ -109,6 +116,20 @@ class CallPool(ThreadPoolExecutor):
         finally:
             del self._receiving[key]
 
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Let another thread answer calls in place of this one meanwhile."""
+        with self._lock:
+            self._aside += 1
+            is_short = self._thread_count < self._usual_count + self._aside
+        if is_short:
+            self._add_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._aside -= 1
+
     def unfinished(self) -> int:
         """Return how many calls wait or are being answered."""
         return self._unfinished[0] + self._unfinished[1]
@@ -128,15 +149,17 @@ class CallPool(ThreadPoolExecutor):
             threading.Thread(target=self._answer, name=self._name, daemon=True).start()
 
     def _answer(self) -> None:
-        while (call := self._calls.get()) is not None:
+        while (item := self._calls.get()) is not None:
+            call, begin_s = item
             with self._lock:
                 self.waiting -= 1
+                self._waits.add(monotonic() - begin_s)
             epoch = call()
             # Or its arguments would live until the next one.
-            del call
+            del call, item
             with self._lock:
                 self._unfinished[epoch] -= 1
-                if self._thread_count > self._usual_count + len(self._receiving):
+                if self._thread_count > self._usual_count + self._aside + len(self._receiving):
                     self._thread_count -= 1
                     return
 
@@ -153,7 +176,7 @@ class CallPool(ThreadPoolExecutor):
         stuck = [item for item in list(self._receiving.values()) if now_s - item.begin_s > _PATIENCE_S]
         if not stuck or not self.waiting:
             return
-        wanted = self._usual_count + min(len(stuck), _MOST_REPLACED)
+        wanted = self._usual_count + self._aside + min(len(stuck), _MOST_REPLACED)
         self._add_threads(max(0, wanted - self._thread_count))
         late = [item for item in stuck if now_s - item.begin_s > _MESSAGE_WITHIN_S]
         given_up = stuck if len(stuck) >= _MOST_REPLACED else late

@@ -6,10 +6,14 @@ a call of the lane costs on average, as estimated from the hashes that each send
 
 from __future__ import annotations
 
+import os
 from contextvars import ContextVar
 
 from nearhash_service.call_pool import CallPool
 from nearhash_service.config import AdmissionSection
+from nearhash_service.metrics.buckets import Buckets
+from nearhash_service.metrics.instruments import Instruments
+from nearhash_service.turns import Turns
 
 __all__ = ["CALL_COST_S", "Lane", "Lanes", "current_lane"]
 
@@ -36,6 +40,8 @@ class Lane:
         Calls answered at a time.
     most_wait_s : float
         Estimated time until a call's turn beyond which it is refused.
+    waits : Buckets
+        Counts the times until calls' turns.
     call_cost_s : float
         What a call costs, until calls tell.
 
@@ -45,9 +51,11 @@ class Lane:
     threads : int
     """
 
-    def __init__(self, name: str, threads: int, most_wait_s: float, call_cost_s: float = CALL_COST_S) -> None:
+    def __init__(
+        self, name: str, threads: int, most_wait_s: float, waits: Buckets, call_cost_s: float = CALL_COST_S
+    ) -> None:
         self.name, self.threads = name, threads
-        self.pool = CallPool(name, threads)
+        self.pool = CallPool(name, threads, waits)
         self._most_wait_s = most_wait_s
         self._call_cost_s = call_cost_s
 
@@ -68,21 +76,35 @@ class Lane:
 class Lanes:
     """All lanes of a server.
 
+    Parameters
+    ----------
+    section : AdmissionSection
+    instruments : Instruments
+        Count who waits and who is refused.
+
     Attributes
     ----------
     interactive, bulk : Lane
         Lookups: of uploads that wait for the answer, and of backfills that do not mind.
+    large : Turns
+        Of the interactive lookups that take long.
     admin : Lane
         BankService.
     health : Lane
         Never refused.
     """
 
-    def __init__(self, section: AdmissionSection) -> None:
-        self.interactive = Lane("interactive", section.threads, section.interactive_wait_s)
-        self.bulk = Lane("bulk", section.bulk_threads, section.bulk_wait_s)
-        self.admin = Lane("admin", _ADMIN_THREADS, _ADMIN_WAIT_S, _ADMIN_COST_S)
-        self.health = Lane("health", _HEALTH_THREADS, float("inf"))
+    def __init__(self, section: AdmissionSection, instruments: Instruments) -> None:
+        waits, refused = instruments.waits, instruments.refused
+        self.interactive = Lane("interactive", section.threads, section.interactive_wait_s, waits.of("interactive"))
+        # More than there are cores would only slow each other down.
+        at_once = max(1, min(section.threads // 2, len(os.sched_getaffinity(0))))
+        self.large = Turns(
+            self.interactive.pool, at_once, section.large_wait_s, waits.of("large"), refused.labels("large")
+        )
+        self.bulk = Lane("bulk", section.bulk_threads, section.bulk_wait_s, waits.of("bulk"))
+        self.admin = Lane("admin", _ADMIN_THREADS, _ADMIN_WAIT_S, waits.of("admin"), _ADMIN_COST_S)
+        self.health = Lane("health", _HEALTH_THREADS, float("inf"), waits.of("health"))
 
     def all(self) -> tuple[Lane, ...]:
         """Return every lane."""

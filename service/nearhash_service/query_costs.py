@@ -1,13 +1,30 @@
-"""What a query costs, as the index expects it from measured times."""
+"""What a query costs: the time that the index expects from measured times, and the candidates that it really meets."""
 
 from __future__ import annotations
 
 from nearhash_index import calibration
+from nearhash_index.codes import Codes
 from nearhash_index.hash_types import HashType
 from nearhash_index.store import Generation
 from nearhash_index.view import View
 
-__all__ = ["QueryCosts"]
+__all__ = ["QueryCosts", "count_candidates"]
+
+
+def count_candidates(view: View, hash_type: HashType, query: Codes, radius: int) -> int:
+    """Return how many codes a search for one query meets, in the tables and among those added since.
+
+    Parameters
+    ----------
+    query : uint64[1, words]
+    radius : int
+        The widest that is searched, inclusive; -1 if nothing is.
+    """
+    if radius < 0:
+        return 0
+    segment, added = view.generation.segments.get(hash_type.name), view.delta.segments.get(hash_type.name)
+    in_tables = segment.index.count_candidates(query, radius) if segment else 0
+    return in_tables + (len(added.entry) if added else 0)
 
 
 class QueryCosts:

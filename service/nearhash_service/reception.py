@@ -16,6 +16,8 @@ from google.rpc import code_pb2
 from prometheus_client import Counter
 
 from nearhash_service.lanes import Lane, Lanes, current_lane
+from nearhash_service.metrics.calls import CallCounts
+from nearhash_service.rights import ROLES
 from nearhash_service.status import refusal
 
 __all__ = ["PRIORITY", "Reception"]
@@ -39,10 +41,12 @@ class Reception(grpc.ServerInterceptor):
     lanes : Lanes
     refused : Counter
         Counts refusals by lane.
+    calls : CallCounts
+        Counts them among all calls.
     """
 
-    def __init__(self, lanes: Lanes, refused: Counter) -> None:
-        self._lanes, self._refused = lanes, refused
+    def __init__(self, lanes: Lanes, refused: Counter, calls: CallCounts) -> None:
+        self._lanes, self._refused, self._calls = lanes, refused, calls
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._draining = False
 
@@ -59,12 +63,15 @@ class Reception(grpc.ServerInterceptor):
         method = handler_call_details.method
         lane = self._lane(handler_call_details)
         if lane is None:
+            self._count_refusal(method, "InvalidArgument")
             return _UNKNOWN_PRIORITY
         if lane is not self._lanes.health:
             if self._draining:
+                self._count_refusal(method, "Unavailable")
                 return _DRAINING
             if lane.is_full():
                 self._refused.labels(lane.name).inc()
+                self._count_refusal(method, "ResourceExhausted")
                 return _overloaded(lane.name, int(lane.wait_s() / _RETRY_STEP_S) + 1)
         handler = self._handlers.get((method, lane.name))
         if handler is None:
@@ -73,6 +80,11 @@ class Reception(grpc.ServerInterceptor):
                 return handler
             handler = self._handlers[method, lane.name] = _on_lane(handler, lane)
         return handler
+
+    def _count_refusal(self, method: str, code: str) -> None:
+        # Not whatever name a stranger makes up.
+        if method in ROLES:
+            self._calls.of(method).refuse(code)
 
     def _lane(self, details: grpc.HandlerCallDetails) -> Lane | None:
         method = details.method

@@ -12,6 +12,8 @@ import os
 import threading
 import time
 
+import numpy as np
+
 from nearhash_index.errors import NearHashIndexError, NotPublished, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
@@ -174,7 +176,9 @@ def _warm(view: View) -> None:
     """Touch every page, and search once at every radius that banks use: no caller shall wait for either."""
     for name, segment in view.generation.segments.items():
         hash_type = HASH_TYPES[name]
+        query = np.zeros((1, hash_type.words), dtype=np.uint64)
         radii = {bank.radii[name] for bank in view.banks}
         segment.index.warm(radii)
         for radius in radii:
+            segment.index.count_candidates(query, radius)
             view.reach(hash_type, radius, ()).is_absent(bytes(hash_type.size_bytes))

@@ -113,8 +113,8 @@ class Server:
         kept_generations: int = KEPT_GENERATIONS,
     ) -> None:
         instruments = instruments or Instruments()
-        self._lanes = Lanes(admission or AdmissionSection())
-        self._reception = Reception(self._lanes, instruments.refused)
+        self._lanes = Lanes(admission or AdmissionSection(), instruments)
+        self._reception = Reception(self._lanes, instruments.refused, instruments.calls)
         self.registry = Registry(directory)
         self._served = ServedView(directory, self.registry, on_demand=reload_interval_s is None)
         instruments.own.register(ServedMetrics(self._served))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,20 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Registry, publish
 from nearhash_index.store.changes import Author, Upsert
 
+from ..client.hashing.test_video import encode, scenes
 from ..demo.photographs import photographs
+from ..index.formats.lists import md5, pdq
+from ..index.formats.test_ncmec import page, record
 from ..service.certificates import Authority
-from ..service.running import BIN, serving
+from ..service.running import BIN, Running, serving
+from .pages import ROOT, python_examples, steps
+from .sessions import accepts, is_nearhash, type_in, write_shown_files
 
-ROOT = Path(__file__).parents[2]
-WRITTEN_TARGET = "127.0.0.1:50051"
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 AUTHOR = Author("the examples")
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory):
+def server(tmp_path_factory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("examples")
     directory = DataDirectory.create(folder / "data")
     with Registry(directory) as registry:
@@ -35,7 +38,12 @@ def target(tmp_path_factory):
         registry.apply("photographs", [Upsert(_entry(name, image)) for name, image in list(photographs())[:4]], AUTHOR)
     publish(folder / "data")
     with serving(folder / "server", folder / "data") as running:
-        yield running.address
+        yield running
+
+
+@pytest.fixture(scope="module")
+def target(server) -> str:
+    return server.address
 
 
 def _entry(name, image) -> Entry:
@@ -57,20 +65,9 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def examples(page: str, target: str) -> list[tuple[str, str | None]]:
-    """Return each block of Python of a page, with the output that follows it, if one does."""
-    blocks = BLOCK.findall((ROOT / page).read_text().replace(WRITTEN_TARGET, target))
-    following = [*blocks[1:], ("", "")]
-    return [
-        (code, output if kind == "" and output else None)
-        for (language, code), (kind, output) in zip(blocks, following, strict=True)
-        if language == "python"
-    ]
-
-
 @pytest.mark.usefixtures("folder")
 def test_the_readme_finds_the_cat(target, capsys):
-    (code, output), (one_call, _), *_ = examples("README.md", target)
+    (code, output), (one_call, _), *_ = python_examples("README.md", target)
     namespace: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), namespace)  # noqa: S102 - our own page
     # The distance depends on the version of the JPEG codec.
@@ -98,12 +95,72 @@ def test_buf_curl_answers_what_the_python_client_does(target):
     assert answer["matches"] == written["matches"]
 
 
+PAGES = ("README.md", "clients/HASHING.md", "docs/operating.md", "service/OBSERVING.md", "service/SECURITY.md")
+
+
+def test_every_command_on_a_page_is_one():
+    shown = [(page, step) for page in PAGES for step in steps(page) if is_nearhash(step)]
+    assert [(page, told) for page, step in shown if (told := accepts(step))] == []
+    assert len(shown) >= 28
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_sessions_of_the_readme_print_what_it_says(target):
+    shown = list(steps("README.md"))
+    write_shown_files(shown)
+    Path("nearhash.toml").write_text('[server]\ndata = "/srv/nearhash/lists"\n')
+    Path("bad.csv").write_text("hash,hash_type,entry_id\nc2924c5532bddfc,phash64,case-3\n")
+    typed = 0
+    for step in shown:
+        if is_nearhash(step) and "nearhash serve" not in step.command:
+            # What a picture is hashed to, and so a distance, depends on the version of the JPEG codec.
+            type_in(step, target, numbers="cat-small.jpg" not in step.command)
+            typed += 1
+    assert typed == 10
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_page_on_hashing_finds_the_cat(target):
+    told: list[dict] = []
+    namespace: dict[str, object] = {"upload": Path("cat-small.jpg").read_bytes(), "log": told.append}
+    Path("clip.mp4").write_bytes(encode(scenes()))
+    for code, _ in python_examples("clients/HASHING.md", target):
+        exec(compile(code, "clients/HASHING.md", "exec"), namespace)  # noqa: S102 - our own page
+    (verdict,) = told
+    assert (verdict["complete"], verdict["banks"][0]["reasons"][0]["entry_id"]) == (True, "chelsea")
+    assert (namespace["verdict"].frames, namespace["verdict"].complete) == (len(scenes()), True)
+    namespace["pool"].close()
+    namespace["client"].close()
+    Path("uploads").mkdir()
+    Path("cat-small.jpg").rename("uploads/cat-small.jpg")
+    for step in steps("clients/HASHING.md"):
+        type_in(step, target, numbers=False)
+    for name in ("hashes", "answers", "verdicts"):
+        (line,) = Path(f"{name}.jsonl").read_text().splitlines()
+        assert json.loads(line)["file"] == "uploads/cat-small.jpg"
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_operators_handbook_tells_what_happens(server):
+    Path("lists").symlink_to(server.data)
+    frames = f"<fingerprints><md5>{md5(1)}</md5><pdq>{pdq(1)}</pdq></fingerprints>"
+    days = {
+        "2026-11-24": page(record(record_id="1001", fingerprints=frames) + record(member="7"), record("video", "1002")),
+        "2026-11-25": page("", record("deletedVideo", "1002")),
+    }
+    for day, text in days.items():
+        Path("ncmec", day).mkdir(parents=True)
+        Path("ncmec", day, "page-1.xml").write_text(text)
+    for step in steps("docs/operating.md"):
+        type_in(step, server.address)
+
+
 @pytest.mark.usefixtures("folder")
 def test_the_client_page_says_what_happens(target, capsys):
     # Last: it withdraws the cat.
     namespace: dict[str, object] = {"__name__": "example"}
     ran = 0
-    for code, output in examples("docs/client.md", target):
+    for code, output in python_examples("docs/client.md", target):
         exec(compile(code, "docs/client.md", "exec"), namespace)  # noqa: S102 - our own page
         assert capsys.readouterr().out == (output or ""), code
         ran += 1

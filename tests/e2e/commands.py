@@ -26,14 +26,14 @@ def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def run_here(*arguments: object) -> subprocess.CompletedProcess[str]:
+def run_here(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command in this process: to start it takes a second."""
     # Some of it prints bytes.
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
     words = ["nearhash", *map(str, arguments)]
     with (
         patch.object(sys, "argv", words),
-        patch.dict(os.environ, environment(), clear=True),
+        patch.dict(os.environ, {**environment(), **variables}, clear=True),
         redirect_stdout(stdout),
         redirect_stderr(stderr),
     ):

@@ -167,6 +167,22 @@ def test_explains_what_it_does() -> None:
         index.explain(65)
 
 
+@pytest.mark.parametrize("words", [1, 4])
+def test_counts_the_candidates_that_a_query_meets(words: int) -> None:
+    rng = np.random.default_rng(15)
+    codes = random_codes(rng, 200_000, words)
+    codes[:5000] = codes[0]
+    codes[:5000, 0] ^= np.arange(5000, dtype=np.uint64)
+    radius = 8 if words == 1 else 31
+    index = Index.build(codes, threads=2)
+    expected = index.explain(radius).expected_candidates
+    met = [index.count_candidates(query[None], radius) for query in random_codes(rng, 200, words)]
+    assert 0.5 * expected < np.mean(met) < 1.5 * expected
+    # Near many codes that share most bands with it, a query meets them over and over.
+    assert index.count_candidates(codes[:1], radius) > max(5000, *met)
+    assert index.count_candidates(codes[:1], 20 * words) == 200_000
+
+
 def test_threads_may_share_an_index() -> None:
     rng = np.random.default_rng(4)
     codes = random_codes(rng, 30_000, 1)

@@ -70,3 +70,8 @@ def test_bands_are_disjoint_and_within_memory(words: int, radius: int, n: int) -
 def test_few_codes_need_no_bands() -> None:
     assert choose_bands(1000, 1, 8, COSTS, brute_force_ns=50) == []
     assert choose_bands(0, 1, 8, COSTS, brute_force_ns=0) == []
+
+
+def test_of_bands_as_cheap_as_others_the_widest_are_taken() -> None:
+    free = Costs(probe_ns=0, entry_ns=0, candidate_ns=0)
+    assert {band.bits for band in choose_bands(10**6, 1, 8, free, brute_force_ns=1)} == {20}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,11 +20,13 @@ from grpc_status import rpc_status
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory
-from nearhash_service import admission
+from nearhash_service import admission, turns
 from nearhash_service.config import AdmissionSection, Caller
 from nearhash_service.followed_callers import FollowedCallers
+from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.server import Server
 
+from .metrics.scraped import Scraped
 from .running import Stubs, connected, eventually
 from .sample import rows_of
 from .slow_lookups import slow_request, write_slow_list
@@ -46,8 +49,14 @@ def serving(folder: Path, data: Path, **options: object) -> Iterator[tuple[Serve
 
 
 @pytest.fixture
-def slow(tmp_path, slow_data) -> Iterator[tuple[Server, Stubs]]:
-    with serving(tmp_path, slow_data, admission=AdmissionSection(bulk_wait_s=0.01)) as running:
+def instruments() -> Instruments:
+    return Instruments()
+
+
+@pytest.fixture
+def slow(tmp_path, slow_data, instruments) -> Iterator[tuple[Server, Stubs]]:
+    admission = AdmissionSection(bulk_wait_s=0.01)
+    with serving(tmp_path, slow_data, admission=admission, instruments=instruments) as running:
         yield running
 
 
@@ -55,11 +64,15 @@ def refused(call) -> tuple[grpc.StatusCode, str, float]:
     """Return code, message, and when to try again in seconds; 0 if that is not told."""
     with pytest.raises(grpc.RpcError) as raised:
         call()
+    return refused_with(raised.value)
+
+
+def refused_with(error: grpc.RpcError) -> tuple[grpc.StatusCode, str, float]:
     retry = error_details_pb2.RetryInfo()
-    status = rpc_status.from_call(raised.value)
+    status = rpc_status.from_call(error)
     for detail in status.details if status else ():
         detail.Unpack(retry)
-    return raised.value.code(), raised.value.details(), retry.retry_delay.ToMilliseconds() / 1000
+    return error.code(), error.details(), retry.retry_delay.ToMilliseconds() / 1000
 
 
 def unfinished(server: Server) -> int:
@@ -120,7 +133,7 @@ def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow,
     assert late_s < 0.2
 
 
-def test_what_would_wait_too_long_is_refused_with_a_time_and_nothing_else_is(slow):
+def test_what_would_wait_too_long_is_refused_with_a_time_and_nothing_else_is(slow, instruments):
     server, stubs = slow
     with ThreadPoolExecutor(10) as pool:
         calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW), timeout=60, metadata=BULK) for _ in range(2)]
@@ -141,18 +154,65 @@ def test_what_would_wait_too_long_is_refused_with_a_time_and_nothing_else_is(slo
         for call in calls:
             assert call.result(60).generation == 1
     assert stubs.lookups.Lookup(slow_request(1), timeout=20, metadata=BULK).generation == 1
+    scraped = Scraped([*instruments.own.collect(), *instruments.joint.collect()])
+    assert scraped.total("grpc_server_handled_total", grpc_code="ResourceExhausted") == 20
+    assert scraped.values("nearhash_refused_total", lane="bulk") == {(): 20}
+    # Two that waited for no one, and one for the first of them.
+    assert scraped.values("nearhash_lane_wait_seconds_count", lane="bulk") == {(): 3}
+    assert scraped.total("nearhash_lane_wait_seconds_sum", lane="bulk") > 0.1
 
 
-def test_large_lookups_do_not_occupy_all_interactive_threads(slow):
+def test_large_lookups_wait_for_their_turn_and_do_not_keep_small_ones_from_theirs(slow, instruments):
     server, stubs = slow
-    with ThreadPoolExecutor(2) as pool:
-        calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW), timeout=60) for _ in range(2)]
-        eventually(lambda: server._lanes.interactive.pool.unfinished() == 2)
-        sleep(0.05)
-        code, message, retry_s = refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=60))
-        assert (code, retry_s) == (grpc.StatusCode.RESOURCE_EXHAUSTED, 1.0)
-        assert "send them with the metadata nearhash-priority: bulk" in message
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW // 8), timeout=60) for _ in range(8)]
+        eventually(lambda: server._lanes.large.count() == 8, every_s=0.001)
         assert stubs.lookups.Lookup(slow_request(1), timeout=20).generation == 1
+        assert stubs.health("") == "SERVING"
+        assert server._lanes.large.count() > 0
+        for call in calls:
+            assert call.result(60).generation == 1
+    assert server._lanes.large.count() == 0
+    scraped = Scraped(instruments.joint.collect())
+    assert scraped.values("nearhash_lane_wait_seconds_count", lane="large") == {(): 8}
+    assert scraped.total("nearhash_lane_wait_seconds_sum", lane="large") > 0.1
+
+
+def test_more_large_lookups_than_can_be_answered_are_refused_with_a_time(slow, monkeypatch):
+    server, stubs = slow
+    monkeypatch.setattr(turns, "_ALWAYS_WAIT", 2)
+    with ThreadPoolExecutor(10) as pool:
+        calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW), timeout=60) for _ in range(8)]
+        codes = Counter()
+        for call in calls:
+            try:
+                assert call.result(60).generation == 1
+                codes["OK"] += 1
+            except grpc.RpcError as error:
+                code, message, retry_s = refused_with(error)
+                codes[code.name] += 1
+                assert message.startswith("too many large lookups wait for their turn here; try again in ")
+                assert retry_s > 0.25
+    # Those that have a turn, and two that wait.
+    assert 2 < codes["OK"] < 6
+    assert codes == {"OK": codes["OK"], "RESOURCE_EXHAUSTED": 8 - codes["OK"]}
+    assert server._lanes.large.count() == 0
+
+
+def test_one_that_waits_is_given_up_with_its_caller_and_before_its_deadline(slow):
+    server, stubs = slow
+    large = server._lanes.large
+    with ThreadPoolExecutor(5) as pool:
+        calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW // 4), timeout=60) for _ in range(4)]
+        eventually(lambda: large.count() == 4, every_s=0.001)
+        gone = stubs.lookups.Lookup.future(slow_request(SLOW), timeout=60)
+        eventually(lambda: large.count() == 5, every_s=0.001)
+        gone.cancel()
+        eventually(lambda: large.count() < 5, within_s=0.5, every_s=0.001)
+        late = pool.submit(stubs.lookups.Lookup, slow_request(200), timeout=0.1)
+        with pytest.raises(grpc.RpcError) as raised:
+            late.result(20)
+        assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         for call in calls:
             assert call.result(60).generation == 1
 

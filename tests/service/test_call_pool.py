@@ -4,6 +4,7 @@ from time import monotonic, sleep
 import pytest
 
 from nearhash_service.call_pool import CallPool
+from nearhash_service.metrics.buckets import SECONDS, Buckets
 
 from .running import eventually
 
@@ -19,8 +20,13 @@ class Call:
 
 
 @pytest.fixture
-def pool():
-    with CallPool("calls", 2) as pool:
+def waits():
+    return Buckets(SECONDS)
+
+
+@pytest.fixture
+def pool(waits):
+    with CallPool("calls", 2, waits) as pool:
         yield pool
 
 
@@ -49,6 +55,40 @@ def test_it_answers_so_many_at_a_time_and_the_others_later(pool):
     for future in later:
         future.result(10)
     assert sorted(order) == list(range(20))
+
+
+def test_waits_are_counted(pool, waits):
+    go = threading.Event()
+    first = [pool.submit(go.wait, 30) for _ in range(2)]
+    later = [pool.submit(divmod, 7, 2) for _ in range(3)]
+    sleep(0.25)
+    go.set()
+    for future in (*first, *later):
+        future.result(10)
+    bounds, total_s = waits.told()
+    by_bound = dict(bounds)
+    assert (by_bound["0.2"], by_bound["+Inf"]) == (2, 5)
+    assert total_s >= 0.75
+
+
+def test_another_thread_takes_the_place_of_a_call_that_is_set_aside(pool):
+    usual = threading.active_count()
+    go = threading.Event()
+
+    def long_call() -> bool:
+        with pool.set_aside():
+            return go.wait(30)
+
+    futures = [pool.submit(long_call) for _ in range(5)]
+    begin_s = monotonic()
+    for _ in range(10):
+        assert pool.submit(divmod, 7, 2).result(20) == (3, 1)
+    # At once, and not when somebody looks.
+    assert monotonic() - begin_s < 5
+    assert threading.active_count() == usual + 5
+    go.set()
+    assert all(future.result(10) for future in futures)
+    eventually(lambda: pool.submit(divmod, 7, 2).result(10) and threading.active_count() <= usual)
 
 
 def test_calls_of_before_are_told_apart(pool):
@@ -92,6 +132,6 @@ def test_calls_that_occupy_too_many_threads_are_given_up(pool):
 
 def test_its_threads_end_with_it():
     before = threading.active_count()
-    with CallPool("calls", 3) as pool:
+    with CallPool("calls", 3, Buckets(SECONDS)) as pool:
         assert pool.submit(divmod, 7, 2).result(10) == (3, 1)
     eventually(lambda: threading.active_count() <= before)

@@ -11,6 +11,7 @@ from nearhash_index.errors import InvalidInput
 from nearhash_service.config import ConfigSources, Given
 from nearhash_service.logs import Throttle
 
+from ..docs.pages import blocks
 from .running import connected, eventually
 from .violations import refusal
 
@@ -38,6 +39,8 @@ def test_a_log_in_json_tells_of_calls_by_the_ids_that_callers_gave_but_tells_no_
     assert slow["call"]["method"] == "/nearhash.v1.LookupService/Lookup"
     assert (slow["call"]["request_id"], slow["call"]["trace_id"]) == ("upload-17", TRACE)
     assert slow["call"]["peer"].startswith("ipv4:127.0.0.1:")
+    (shown,) = map(json.loads, blocks("service/OBSERVING.md", "json"))
+    assert (shown.keys(), shown["call"].keys()) == (slow.keys(), slow["call"].keys())
     refused = next(record for record in records(running) if "NOT_FOUND" in record["message"])
     assert refused["message"] == "A call was answered NOT_FOUND: there is no bank 'nowhere'"
     # An id that is no word is left out.

@@ -19,7 +19,7 @@ from nearhash_index.kernels.fields import entry_of, key_of, rest_of, rotated_rig
 from nearhash_index.kernels.intrinsics import near_lanes, popcount, prefetch
 from nearhash_index.kernels.sampling import is_left
 
-__all__ = ["SLACK", "Found", "Room", "read_lines", "search"]
+__all__ = ["SLACK", "Found", "Room", "locate", "read_lines", "search"]
 
 SLACK = 4
 """So many times the candidates expected of a sample are borne, before a query is refused after all."""
@@ -61,7 +61,7 @@ class Found(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def _locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radius: Any, room: Any) -> None:
+def locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radius: Any, room: Any) -> None:
     """Read where the buckets of each probe begin and end, for the queries first..last - 1, and count their codes."""
     word, shift, bits, first_bucket, offsets = (
         tables.word, tables.shift, tables.bits, tables.first_bucket, tables.offsets
@@ -265,7 +265,7 @@ def search(
     waiting, found, left = np.int64(0), np.int64(0), np.int64(0)
     for first in range(0, queries.shape[0], group):
         last = min(first + group, queries.shape[0])
-        _locate(tables, probes, queries, first, last, radius, room)
+        locate(tables, probes, queries, first, last, radius, room)
         i = first
         while i < last:
             i, waiting = _scan(tables, probes, queries, first, i, last, limits, room, refused, waiting)

@@ -20,6 +20,15 @@ class AdmissionSection(Section, frozen=True):
     interactive_wait_s: Annotated[
         float, Meta(gt=0, le=60, description="Refuse an interactive lookup whose turn would come later than that.")
     ] = 0.05
+    large_wait_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=600,
+            description="Refuse interactive lookups that take longer than 4 ms, the oldest first, when those that wait "
+            "would take longer than that together, and are more than 16.",
+        ),
+    ] = 0.25
     bulk_threads: Annotated[
         int, Meta(ge=1, le=64, description="Bulk lookups, those with nearhash-priority: bulk, answered at a time.")
     ] = 1

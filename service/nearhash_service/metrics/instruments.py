@@ -16,6 +16,7 @@ from prometheus_client.process_collector import ProcessCollector
 from nearhash_index.errors import Pinned, StoreBusy
 from nearhash_service.metrics.calls import CallCounts
 from nearhash_service.metrics.lookups import LookupCounts
+from nearhash_service.metrics.waits import Waits
 
 __all__ = ["Instruments"]
 
@@ -33,6 +34,7 @@ class Instruments:
         What is added up over all processes, because it has many labels, or because it does not matter which did it.
     calls : CallCounts
     lookups : LookupCounts
+    waits : Waits
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,8 @@ class Instruments:
         self.lookups = LookupCounts()
         self.own.register(self.lookups.queries)
         self.joint.register(self.lookups)
+        self.waits = Waits()
+        self.joint.register(self.waits)
         self.build_seconds = Histogram(
             "nearhash_build_seconds", "Time of builds that were published.", buckets=_BUILD_SECONDS, registry=self.joint
         )

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_service.metrics.buckets import Buckets
 
 __all__ = ["LookupCounts"]
 
 _LABELS = ["bank", "hash_type"]
+_CANDIDATES = (0, *(10**i for i in range(9)))
 _MAX_STEPS = 16
 """A histogram tells distances apart up to twice the type's default radius, in so many steps at most."""
 
@@ -40,6 +42,12 @@ class LookupCounts(Collector):
         self._allowed: Tally[tuple[str, str]] = Tally()
         self._unsearchable: Tally[str] = Tally()
         self._truncated: Tally[str] = Tally()
+        self._candidates: dict[str, Buckets] = defaultdict(lambda: Buckets(_CANDIDATES))
+
+    def count_candidates(self, hash_type: HashType, candidates: int) -> None:
+        """Count what one query met."""
+        with self._lock:
+            self._candidates[hash_type.name].add(candidates)
 
     def count(
         self, hash_type: HashType, banks: Iterable[str], query_count: int, response: lookup_pb2.LookupResponse
@@ -82,6 +90,7 @@ class LookupCounts(Collector):
             distances = {labels: Tally(counts) for labels, counts in self._distances.items()}
             matched, allowed = Tally(self._matched), Tally(self._allowed)
             unsearchable, truncated = Tally(self._unsearchable), Tally(self._truncated)
+            candidates = {name: met.told() for name, met in self._candidates.items()}
         yield _counter("nearhash_bank_lookups", "Hashes looked up in a bank.", _LABELS, lookups.items())
         yield _counter("nearhash_bank_matched_lookups", "Hashes with a match in a bank.", _LABELS, matched.items())
         yield _distance_histogram(distances)
@@ -103,6 +112,7 @@ class LookupCounts(Collector):
             ["hash_type"],
             [([name], n) for name, n in truncated.items()],
         )
+        yield _candidates_histogram(candidates)
 
 
 class _Queries(Collector):
@@ -132,6 +142,17 @@ def _distance_histogram(distances: dict[tuple[str, str], Tally[int]]) -> Metric:
         buckets = [(str(float(bound)), sum(n for d, n in counts.items() if d <= bound)) for bound in bounds]
         total = sum(counts.values())
         family.add_metric([bank, name], [*buckets, ("+Inf", total)], sum(d * n for d, n in counts.items()))
+    return family
+
+
+def _candidates_histogram(candidates: Mapping[str, tuple[list[tuple[str, float]], float]]) -> Metric:
+    family = HistogramMetricFamily(
+        "nearhash_query_candidates",
+        "Codes that a query met, in its buckets or all; of the first hash of one lookup in 100.",
+        labels=["hash_type"],
+    )
+    for name, told in candidates.items():
+        family.add_metric([name], *told)
     return family
 
 

@@ -77,3 +77,13 @@ def test_a_call_under_way_is_started_but_not_handled(counted):
     assert max(seen) == 1
     scraped = Scraped(counts.collect())
     assert scraped.total("grpc_server_started_total") == scraped.total("grpc_server_handled_total") == 1
+
+
+def test_a_call_refused_on_arrival_is_counted_but_not_timed(counted):
+    _, stubs, counts = counted
+    stubs.lookup()
+    counts.of("/nearhash.v1.LookupService/Lookup").refuse("ResourceExhausted")
+    scraped = Scraped(counts.collect())
+    assert scraped.total("grpc_server_started_total") == 2
+    assert scraped.total("grpc_server_handled_total", grpc_code="ResourceExhausted") == 1
+    assert scraped.total("grpc_server_handling_seconds_count") == 1

@@ -91,3 +91,14 @@ def test_a_refused_lookup_counts_nothing(counted):
     with pytest.raises(Exception, match="there is no bank"):
         stubs.lookup(hash_type=1, hashes=bytes(range(8)), banks=["unknown"])
     assert scrape().total("nearhash_queries_total") == before == 0
+
+
+def test_candidates_are_counted_of_one_lookup_in_a_hundred(counted, sample):
+    stubs, scrape = counted
+    hashes = sample.hashes(HASH_TYPES["phash64"])
+    for _ in range(101):
+        stubs.lookup(hash_type=1, hashes=b"".join(hashes[:3]))
+    of_type = {"hash_type": "phash64"}
+    assert scrape().values("nearhash_query_candidates_count", **of_type) == {(): 2}
+    # A list so small is compared with as a whole.
+    assert scrape().values("nearhash_query_candidates_sum", **of_type) == {(): 2 * len(set(hashes))}

@@ -1,0 +1,159 @@
+"""Turns of large lookups: a few work at a time, and the others wait for theirs.
+
+They wait in order, as long as that ends. Once more come than can be answered, to wait in order would make all of them
+late. Then the newest goes first, and those that have waited for long are refused: what is still answered is answered
+soon. When nothing had to be refused for a while, they wait in order again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from prometheus_client import Counter
+
+from nearhash_service.call_pool import CallPool
+from nearhash_service.errors import Overloaded
+from nearhash_service.metrics.buckets import Buckets
+
+__all__ = ["Turns"]
+
+_ALWAYS_WAIT = 16
+"""So many may wait whatever they cost: a single caller has several under way, and nobody else may be there."""
+_OVERLOADED_S = 1.0
+"""After a refusal."""
+_PATIENCE = 2.0
+"""Of what a lookup takes: while there is overload, one that has waited for longer is refused."""
+_LEAST_RETRY_S = 0.05
+_LOOK_EVERY_S = 0.1
+
+
+class Turns:
+    """Gives turns to the large lookups of a pool.
+
+    Parameters
+    ----------
+    pool : CallPool
+        Whose threads ask for turns. Another one takes the place of each until its turn is over.
+    at_once : int
+        Turns at a time.
+    most_wait_s : float
+        Estimated time of the lookups that wait, beyond which there is overload.
+    waits : Buckets
+        Counts the times until turns.
+    refused : Counter
+    """
+
+    def __init__(self, pool: CallPool, at_once: int, most_wait_s: float, waits: Buckets, refused: Counter) -> None:
+        self._pool, self._at_once, self._most_wait_s = pool, at_once, most_wait_s
+        self._waits, self._refused = waits, refused
+        self._lock = threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_s = 0.0
+        self._working = 0
+        self._overloaded_until_s = 0.0
+
+    def count(self) -> int:
+        """Return how many have a turn or wait for one."""
+        return self._working + len(self._waiting)
+
+    @contextmanager
+    def turn(self, cost_s: float, check_wanted: Callable[[], None]) -> Iterator[None]:
+        """Wait for a turn, and have it meanwhile.
+
+        Parameters
+        ----------
+        cost_s : float
+            Estimated time of the lookup.
+        check_wanted : callable
+            Asked while waiting; raises if the lookup is to be given up.
+
+        Raises
+        ------
+        Overloaded
+            If too much waits, and this one has waited for longer than others.
+        """
+        with self._pool.set_aside():
+            self._wait(_Waiting(cost_s), check_wanted)
+            try:
+                yield
+            finally:
+                self._leave()
+
+    def _wait(self, waiting: _Waiting, check_wanted: Callable[[], None]) -> None:
+        with self._lock:
+            self._waiting.append(waiting)
+            self._waiting_s += waiting.cost_s
+            if len(self._waiting) > _ALWAYS_WAIT and self._waiting_s > self._most_wait_s:
+                self._refuse(self._waiting[0])
+            self._give_turns()
+        try:
+            while not waiting.decided.wait(_LOOK_EVERY_S):
+                check_wanted()
+        except BaseException:
+            self._give_up(waiting)
+            raise
+        if waiting.retry_after_s:
+            self._refused.inc()
+            message = f"too many large lookups wait for their turn here; try again in {waiting.retry_after_s:.2f} s"
+            raise Overloaded(message, waiting.retry_after_s)
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._working -= 1
+            self._give_turns()
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        with self._lock:
+            if not waiting.decided.is_set():
+                self._take(waiting)
+                return
+        if not waiting.retry_after_s:
+            self._leave()
+
+    def _give_turns(self) -> None:
+        """Give the turns that are free. Lock held by caller."""
+        now_s = monotonic()
+        overloaded = now_s < self._overloaded_until_s
+        if overloaded:
+            for waiting in [w for w in self._waiting if now_s - w.since_s > _PATIENCE * w.cost_s]:
+                self._refuse(waiting)
+        while self._waiting and self._working < self._at_once:
+            chosen = self._take(self._waiting[-1 if overloaded else 0])
+            self._working += 1
+            self._waits.add(now_s - chosen.since_s)
+            chosen.decided.set()
+
+    def _refuse(self, waiting: _Waiting) -> None:
+        """Refuse one that waits. Lock held by caller."""
+        self._overloaded_until_s = monotonic() + _OVERLOADED_S
+        self._take(waiting)
+        waiting.retry_after_s = max(self._waiting_s, _LEAST_RETRY_S)
+        waiting.decided.set()
+
+    def _take(self, waiting: _Waiting) -> _Waiting:
+        """Take one out of those that wait. Lock held by caller."""
+        self._waiting.remove(waiting)
+        self._waiting_s -= waiting.cost_s
+        return waiting
+
+
+class _Waiting:
+    """A lookup that waits.
+
+    Attributes
+    ----------
+    decided : Event
+        Set once it has a turn, or is refused.
+    retry_after_s : float
+        When to try again, if it is refused; else 0.
+    """
+
+    def __init__(self, cost_s: float) -> None:
+        self.cost_s = cost_s
+        self.since_s = monotonic()
+        self.decided = threading.Event()
+        self.retry_after_s = 0.0
