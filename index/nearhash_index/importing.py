@@ -37,7 +37,9 @@ class ImportReport:
     Attributes
     ----------
     counts : Counter
-        By the fields of ChangeCounts, and "quarantined", "rejected".
+        By the outcomes of changes, and "quarantined", "rejected".
+    older : list of str
+        The first 1,000 places of records that are older than what is known of their entries: they change nothing.
     rejected : list of Rejected
         The first 1,000, with places and reasons.
     quarantined : list of Quarantined
@@ -49,6 +51,7 @@ class ImportReport:
     """
 
     counts: Counter[str] = field(default_factory=Counter)
+    older: list[str] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -70,14 +73,14 @@ def import_items(
         Whether the report shall have the keys' fingerprints, for `find_absent`.
     """
     report = ImportReport()
-    found = _changes(items, report)
+    found = _changing(items, report)
     with _without_cycle_collector():
         while chunk := list(islice(found, _CHUNK)):
-            for outcome, count in apply(chunk)._asdict().items():
-                if outcome != "sequence":
-                    report.counts[outcome] += count
+            done = apply([_change_of(item) for item in chunk])
+            report.counts.update(done.by_outcome())
+            report.older += [chunk[position].place for position in done.older[: _SHOWN - len(report.older)]]
             if remember_keys:
-                report.keys.append(np.array([_fingerprint(change.key) for change in chunk], dtype=np.uint64))
+                report.keys.append(np.array([_fingerprint(item.key) for item in chunk], dtype=np.uint64))
             advance(len(chunk))
     return report
 
@@ -133,20 +136,24 @@ def find_absent(snapshot: RegistrySnapshot, bank: str, source: str, report: Impo
     return Absent([known[i] for i in absent], len(absent) / max(1, len(known)))
 
 
-def _changes(items: Iterable[Item], report: ImportReport) -> Iterator[Change]:
+def _changing(items: Iterable[Item], report: ImportReport) -> Iterator[Upsert | Removal]:
     """Yield the items that change something; count and keep the others."""
     for item in items:
         match item:
-            case Upsert(_, entry):
-                yield changes.Upsert(entry)
+            case Upsert() | Removal():
+                yield item
             case Quarantined():
                 _note(report, "quarantined", report.quarantined, item)
-            case Removal(_, key, withdrawn):
-                yield changes.Withdraw(key) if withdrawn else changes.Remove(key)
             case Rejected():
                 _note(report, "rejected", report.rejected, item)
             case Skipped(_, what):
                 report.skipped[what] += 1
+
+
+def _change_of(item: Upsert | Removal) -> Change:
+    if isinstance(item, Upsert):
+        return changes.Upsert(item.entry, item.stated_s)
+    return changes.Withdraw(item.key, item.stated_s) if item.withdrawn else changes.Remove(item.key)
 
 
 def _note(report: ImportReport, outcome: str, kept: list[T], item: T) -> None:

@@ -81,13 +81,17 @@ def bank_message(bank: Bank) -> banks_pb2.Bank:
 
 def change_of(change: banks_pb2.Change, field: str) -> Change:
     """Return the change that a message asks for; raise InvalidInput if it asks for none."""
-    match change.WhichOneof("change"):
+    kind = change.WhichOneof("change")
+    stated_s = change.stated_time.seconds
+    if stated_s and kind not in {"upsert", "withdraw"}:
+        raise InvalidInput(f"{field}.stated_time", "only upserts and withdrawals have one; leave it unset")
+    match kind:
         case "upsert":
-            return Upsert(_entry_of(change.upsert, f"{field}.upsert"))
+            return Upsert(_entry_of(change.upsert, f"{field}.upsert"), stated_s)
         case "remove":
             return Remove(_key_of(change.remove))
         case "withdraw":
-            return Withdraw(_key_of(change.withdraw))
+            return Withdraw(_key_of(change.withdraw), stated_s)
         case "disable":
             return Disable(_key_of(change.disable.key), change.disable.until.seconds)
         case "enable":
@@ -105,7 +109,7 @@ def change_message(change: Change) -> banks_pb2.Change:
     """Return the message for a change."""
     key = banks_pb2.EntryKey(source=change.key.source, entry_id=change.key.entry_id)
     match change:
-        case Upsert(entry):
+        case Upsert(entry, stated_s):
             message = banks_pb2.Entry(
                 key=key,
                 hashes=_hash_messages(entry.hashes),
@@ -113,11 +117,11 @@ def change_message(change: Change) -> banks_pb2.Change:
                 quality=entry.quality,
                 quarantined=_hash_messages(entry.quarantined),
             )
-            return banks_pb2.Change(upsert=message)
+            return banks_pb2.Change(upsert=message, stated_time=_time_message(stated_s))
         case Remove():
             return banks_pb2.Change(remove=key)
-        case Withdraw():
-            return banks_pb2.Change(withdraw=key)
+        case Withdraw(_, stated_s):
+            return banks_pb2.Change(withdraw=key, stated_time=_time_message(stated_s))
         case Disable(_, until_s):
             return banks_pb2.Change(disable=banks_pb2.Disable(key=key, until=_time_message(until_s)))
         case Enable():
@@ -156,6 +160,7 @@ def stored_message(stored: StoredEntry, *, matched: bool) -> banks_pb2.StoredEnt
         create_time=_time_message(stored.created_s),
         update_time=_time_message(stored.updated_s),
         matched=matched,
+        stated_time=_time_message(stored.stated_s),
     )
 
 

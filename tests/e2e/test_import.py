@@ -113,6 +113,21 @@ def test_through_a_server(tmp_path: Path, served: tuple[str, Imported]) -> None:
         )
 
 
+def test_what_is_older_is_told_with_its_place(tmp_path: Path, served: tuple[str, Imported]) -> None:
+    address, _ = served
+    path = tmp_path / "page.xml"
+    for time, expected in (("2024-05-02T10:00:00Z", "2 added"), ("2024-05-01T10:00:00Z", "0 added")):
+        path.write_text(ncmec.page(ncmec.record(record_id="[a]", time=time), ncmec.record("video", "b", time)))
+        done = run("import", BANK, path, "--source", "old", "--target", address)
+        assert done.stdout.startswith(f"{path}: {expected}, 0 updated, 0 removed, 0 unchanged")
+    assert done.stdout.endswith("unchanged, 2 older\n")
+    assert done.stderr.splitlines() == [
+        f"older: page.xml, {which}): a later state is known, and stays"
+        for which in ("image 1 (member 42, id [a]", "video 1 (member 42, id b")
+    ]
+    assert done.returncode == 0
+
+
 def test_dry_run(tmp_path: Path, imported: Imported, where: list[object]) -> None:
     imported.load(write(tmp_path / "list.csv", "abc"))
     sequence, stored = imported.sequence(), imported.stored()

@@ -122,6 +122,46 @@ def change_or_upsert(kind: str) -> banks_pb2.Change:
     return upsert("a", GOOD) if kind == "upsert" else change(kind, "a")
 
 
+def stated(made: banks_pb2.Change, seconds: int) -> banks_pb2.Change:
+    made.stated_time.seconds = seconds
+    return made
+
+
+def test_what_its_source_stated_earlier_is_not_done(stubs, bank):
+    done = apply(stubs, bank, stated(upsert("a", GOOD, labels=["new"]), 2000), stated(change("withdraw", "b"), 2000))
+    assert (done.added, done.updated, list(done.older)) == (1, 1, [])
+    steps = [
+        upsert("c"),
+        stated(upsert("a", GOOD, labels=["old"]), 1999),
+        stated(change("withdraw", "a"), 1999),
+        stated(upsert("b", GOOD), 2000),
+    ]
+    done = apply(stubs, bank, *steps)
+    assert (done.added, list(done.older)) == (1, [1, 2, 3])
+    assert {name: count for name, count in audit(stubs, 1)[0].counts.items() if count} == {"added": 1, "older": 3}
+    request = banks_pb2.GetEntryRequest(bank=bank, entry_id="a")
+    (known,) = stubs.banks.GetEntry(request, timeout=20).entries
+    assert (list(known.labels), known.stated_time.seconds) == (["new"], 2000)
+    assert apply(stubs, bank, stated(upsert("b", GOOD), 2001)).added == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        stated(upsert("a", GOOD), -1),
+        stated(upsert("a", GOOD), 2**32),
+        stated(change("withdraw", "a"), -1),
+        stated(remove("a"), 1000),
+        stated(change("enable", "a"), 1000),
+    ],
+    ids=["negative", "too late", "withdrawn too early", "removal", "enabling"],
+)
+def test_a_time_that_cannot_be_is_refused(stubs, bank, wrong):
+    error = refusal(apply, stubs, bank, upsert("b", GOOD), wrong)
+    assert (error.code(), violated_fields(error)) == (INVALID, ["changes[1].stated_time"])
+    assert not banks(stubs)[bank].entry_count
+
+
 def test_a_dry_run_counts_and_changes_nothing(stubs, bank):
     apply(stubs, bank, upsert("a", GOOD), upsert("b", GOOD), change("withdraw", "c"))
     before = stubs.status()

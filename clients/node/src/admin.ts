@@ -51,9 +51,9 @@ export interface Entry extends EntryKey {
 
 /** A change of one entry. What each means is in `banks.proto`, at `Change`. */
 export type Change =
-  | { readonly upsert: Entry }
+  | { readonly upsert: Entry; readonly statedTime?: Date }
   | { readonly remove: EntryKey }
-  | { readonly withdraw: EntryKey }
+  | { readonly withdraw: EntryKey; readonly statedTime?: Date }
   | { readonly disable: EntryKey; readonly until?: Date }
   | { readonly enable: EntryKey }
   | { readonly reinstate: EntryKey }
@@ -192,7 +192,8 @@ export class AdminClient {
 
 function changeOf(change: Change, position: number): MessageInitShape<typeof ChangeSchema> {
   if ("upsert" in change) {
-    return { change: { case: "upsert", value: entryOf(change.upsert, `changes[${position}].upsert`) } };
+    const value = entryOf(change.upsert, `changes[${position}].upsert`);
+    return { change: { case: "upsert", value }, ...statedOf(change) };
   }
   if ("disable" in change) {
     const until = change.until === undefined ? {} : { until: timestampFromDate(change.until) };
@@ -202,7 +203,7 @@ function changeOf(change: Change, position: number): MessageInitShape<typeof Cha
     return { change: { case: "remove", value: keyOf(change.remove) } };
   }
   if ("withdraw" in change) {
-    return { change: { case: "withdraw", value: keyOf(change.withdraw) } };
+    return { change: { case: "withdraw", value: keyOf(change.withdraw) }, ...statedOf(change) };
   }
   if ("enable" in change) {
     return { change: { case: "enable", value: keyOf(change.enable) } };
@@ -211,6 +212,10 @@ function changeOf(change: Change, position: number): MessageInitShape<typeof Cha
     return { change: { case: "reinstate", value: keyOf(change.reinstate) } };
   }
   return { change: { case: "unquarantine", value: keyOf(change.unquarantine) } };
+}
+
+function statedOf({ statedTime }: { readonly statedTime?: Date }) {
+  return statedTime === undefined ? {} : { statedTime: timestampFromDate(statedTime) };
 }
 
 function entryOf({ hashes, quarantined = [], labels = [], quality, ...key }: Entry, field: string) {

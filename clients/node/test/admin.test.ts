@@ -116,6 +116,20 @@ test("an entry is added, disabled, withdrawn, and stays so through publish, roll
   );
 });
 
+test("what a source stated earlier changes nothing", async () => {
+  await admin.createBank("stated");
+  const stated = (entryId: string, seconds: number): Change => ({
+    upsert: { entryId, source: "ncmec", hashes: [HASH] },
+    statedTime: new Date(seconds * 1000),
+  });
+  await admin.applyChanges("stated", [stated("a", 2000)]);
+  const again = await admin.applyChanges("stated", [stated("b", 1000), stated("a", 1000)]);
+  assert.deepEqual([again.added, again.older], [1n, [1]]);
+  const withdrawal: Change = { withdraw: { entryId: "a", source: "ncmec" }, statedTime: new Date(1500 * 1000) };
+  assert.deepEqual((await admin.applyChanges("stated", [withdrawal])).older, [0]);
+  assert.equal((await admin.getEntry("stated", "a")).entries[0]?.statedTime?.seconds, 2000n);
+});
+
 test("quarantined hashes are listed with the reason, and released", async () => {
   await admin.createBank("aside");
   const flat: TypedHash = { hashType: "phash64", value: 2n ** 63n };

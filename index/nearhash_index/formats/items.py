@@ -19,10 +19,17 @@ _HEX_RUN = re.compile(r"[0-9A-Fa-f]{16,}")
 
 
 class Upsert(NamedTuple):
-    """An entry to add, or to put in the place of the one of its key."""
+    """An entry to add, or to put in the place of the one of its key.
+
+    Attributes
+    ----------
+    stated_s : int
+        When its source stated it, a Unix time in seconds; 0: the list does not tell.
+    """
 
     place: str
     entry: Entry
+    stated_s: int = 0
 
     @property
     def key(self) -> EntryKey:
@@ -37,11 +44,14 @@ class Removal(NamedTuple):
     ----------
     withdrawn : bool
         Whether the case was withdrawn or deleted at its source; else the list only says to remove it.
+    stated_s : int
+        When its source withdrew it, a Unix time in seconds; 0: the list does not tell.
     """
 
     place: str
     key: EntryKey
     withdrawn: bool
+    stated_s: int = 0
 
 
 class Rejected(NamedTuple):

@@ -15,7 +15,9 @@ import numpy as np
 from nearhash_index.entries import EntryKey
 from nearhash_index.formats.items import Item, Skipped
 
-__all__ = ["State", "latest_states"]
+__all__ = ["State", "latest_states", "stated_time_s"]
+
+_MAX_TIME_S = 2**32 - 1
 
 
 class State(NamedTuple):
@@ -33,6 +35,11 @@ class State(NamedTuple):
     key: EntryKey
     order: tuple[float, bool]
     items: tuple[Item, ...]
+
+
+def stated_time_s(seconds: float) -> int:
+    """Return a state's time as changes carry it: whole seconds since 1970; 0 for one that can be none."""
+    return int(seconds) if 0 < seconds <= _MAX_TIME_S else 0
 
 
 def latest_states(read: Callable[[], Iterator[State | Item]]) -> Iterator[Item]:

@@ -13,7 +13,7 @@
 </queryResult>
 
 A record is one entry, `42/image/abc`: ids are a member's own, and an image and a video could share one. Its
-classification becomes a label. Its deletion removes it; where the time is missing, it counts as the last to come.
+classification becomes a label. Its deletion withdraws it; where the time is missing, it counts as the last to come.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nearhash_index.codes import hex_to_hash
 from nearhash_index.entries import Entry, EntryKey, Hash, check_entry, check_key, check_labels
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats.items import Item, Rejected, Removal, Skipped, Upsert, without_hashes
-from nearhash_index.formats.latest import State
+from nearhash_index.formats.latest import State, stated_time_s
 from nearhash_index.formats.options import ListOptions
 from nearhash_index.formats.xml_pages import BrokenPage, XmlElement, local_name, read_elements
 from nearhash_index.hash_types import HASH_TYPES
@@ -102,17 +102,20 @@ def _read_record(
     place += f" (member {member_id}, id {record_id})"
     if options.members and not options.members & {member_id, member_name}:
         yield Skipped(place, "record of another member")
-    elif deleted:
-        yield State(place, key, (_seconds(record, missing=math.inf), True), (Removal(place, key, withdrawn=True),))
+        return
+    seconds = _seconds(record, missing=math.inf if deleted else -math.inf)
+    if deleted:
+        removal = Removal(place, key, withdrawn=True, stated_s=stated_time_s(seconds))
+        yield State(place, key, (seconds, True), (removal,))
+        return
+    items = tuple(_items(place, key, record, stated_time_s(seconds)))
+    if any(isinstance(item, Upsert) for item in items):
+        yield State(place, key, (seconds, False), items)
     else:
-        items = tuple(_items(place, key, record))
-        if any(isinstance(item, Upsert) for item in items):
-            yield State(place, key, (_seconds(record, missing=-math.inf), False), items)
-        else:
-            yield from items
+        yield from items
 
 
-def _items(place: str, key: EntryKey, record: XmlElement) -> Iterator[Item]:
+def _items(place: str, key: EntryKey, record: XmlElement, stated_s: int) -> Iterator[Item]:
     """Yield what an image or video brings: an Upsert, if it has any hash, after what cannot be part of it."""
     hashes = []
     for fingerprint in record.iterfind("{*}fingerprints/*"):
@@ -130,7 +133,7 @@ def _items(place: str, key: EntryKey, record: XmlElement) -> Iterator[Item]:
         classification = _text(record, "classification")
         labels = check_labels([classification] if classification else [], "classification")
         if hashes:
-            yield Upsert(place, check_entry(Entry(key, tuple(hashes), labels)))
+            yield Upsert(place, check_entry(Entry(key, tuple(hashes), labels)), stated_s)
         elif not any(True for _ in record.iterfind("{*}fingerprints/*")):
             raise InvalidInput("fingerprints", "missing")
     except InvalidInput as error:

@@ -63,4 +63,4 @@ def _parted(item: Upsert, degenerate: set[tuple[str, bytes]]) -> Iterator[Item]:
     kept = tuple(h for h in entry.hashes if h not in aside)
     for hash_ in aside:
         yield Quarantined(item.place, entry.key, hash_, degenerate_reason(hash_.hash_type))
-    yield Upsert(item.place, entry._replace(hashes=kept, quarantined=entry.quarantined + aside))
+    yield item._replace(entry=entry._replace(hashes=kept, quarantined=entry.quarantined + aside))

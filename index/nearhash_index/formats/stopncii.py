@@ -7,8 +7,9 @@
   {"lastModtimestamp": 1714575601, "signalType": "VideoMD5", "hashValue": "d35c…", "hashStatus": "Withdrawn",
    "caseNumbers": {"a2696edf-1237-4eb8-a9c1-cd8ee6c055e5": "Withdrawn"}}]}
 
-A record is one hash, whoever submitted it: the entry `ImagePDQ/2afc…`. A record that is Withdrawn or Deleted removes
-it, unless one of its cases, Received or Active, still stands for it. Feedback is other platforms' opinion: ignored.
+A record is one hash, whoever submitted it: the entry `ImagePDQ/2afc…`. A record that is Withdrawn or Deleted withdraws
+it, unless one of its cases, Received or Active, still stands for it. Another case may submit the same image later: then
+the record is Active again, at a later time. Feedback is other platforms' opinion: ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from nearhash_index.entries import Entry, EntryKey, Hash
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats.files import read_blocks
 from nearhash_index.formats.items import Item, Rejected, Removal, Skipped, Upsert
-from nearhash_index.formats.latest import State
+from nearhash_index.formats.latest import State, stated_time_s
 from nearhash_index.formats.options import ListOptions
 from nearhash_index.hash_types import HASH_TYPES
 
@@ -107,7 +108,12 @@ def _read_record(place: str, record: Any, source: str) -> State | Item:
     if not isinstance(moment, (int, float)):
         # As a withdrawal without its time must be honoured, it counts as the last to come.
         moment = float("inf") if withdrawn else float("-inf")
-    change = Removal(place, key, withdrawn=True) if withdrawn else Upsert(place, Entry(key, (item,)))
+    stated_s = stated_time_s(moment)
+    change = (
+        Removal(place, key, withdrawn=True, stated_s=stated_s)
+        if withdrawn
+        else Upsert(place, Entry(key, (item,)), stated_s)
+    )
     return State(place, key, (moment, withdrawn), (change,))
 
 

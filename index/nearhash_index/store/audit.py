@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 from nearhash_index.entries import Bank
-from nearhash_index.store.changes import Author, Change
+from nearhash_index.store.changes import Author, Change, ChangeCounts
 
 __all__ = ["AuditRecord"]
 
@@ -50,14 +50,14 @@ class AuditRecord(NamedTuple):
         bank: str,
         author: Author,
         changes: Sequence[Change],
-        counts: Mapping[str, int],
+        counts: ChangeCounts,
         first_sequence: int,
-        last_sequence: int,
     ) -> Self:
         """Return the record of changes of entries."""
         action = " + ".join(sorted({type(change).__name__.lower() for change in changes}))
         entries = [list(change.key) for change in changes[:_NAMED_ENTRIES]]
-        return cls(int(time.time()), *author, bank, action, first_sequence, last_sequence, dict(counts), entries)
+        numbers = counts.by_outcome()
+        return cls(int(time.time()), *author, bank, action, first_sequence, counts.sequence, numbers, entries)
 
     @classmethod
     def of_bank(cls, bank: Bank, action: str, author: Author, sequence: int) -> Self:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Self, TypeAlias
 
 from nearhash_index.entries import Entry, EntryKey, check_degenerate, check_entry, check_key
 from nearhash_index.errors import InvalidInput
@@ -27,9 +28,18 @@ _MAX_TIME_S = 2**32 - 1
 
 
 class Upsert(NamedTuple):
-    """Add the entry, or replace it whole. One that is withdrawn stays so."""
+    """Add the entry, or replace it whole, unless what its source stated later is known.
+
+    An entry that is withdrawn stays so, unless its source itself withdrew it, and asserts it again later.
+
+    Attributes
+    ----------
+    stated_s : int
+        When its source stated it, a Unix time in seconds; 0: it states no times, and what it says last counts.
+    """
 
     entry: Entry
+    stated_s: int = 0
 
     @property
     def key(self) -> EntryKey:
@@ -44,9 +54,17 @@ class Remove(NamedTuple):
 
 
 class Withdraw(NamedTuple):
-    """Stop matching the entry for good, even after a roll back or when a list brings it again; forget its hashes."""
+    """Stop matching the entry for good, even after a roll back or when a list brings it again; forget its hashes.
+
+    Attributes
+    ----------
+    stated_s : int
+        When its source withdrew it, a Unix time in seconds: it can assert the entry again later, or have done so. 0:
+        nothing but Reinstate makes room for it.
+    """
 
     key: EntryKey
+    stated_s: int = 0
 
 
 class Disable(NamedTuple):
@@ -101,6 +119,8 @@ class ChangeCounts(NamedTuple):
         Entries. Disabling, enabling and withdrawing what matched or could match count as updated.
     withheld : int
         Upserts of entries that are withdrawn; these stay so.
+    older : tuple of int
+        Positions of the changes that are older than what their source is known to have stated; they were not made.
     """
 
     sequence: int
@@ -109,6 +129,19 @@ class ChangeCounts(NamedTuple):
     removed: int = 0
     unchanged: int = 0
     withheld: int = 0
+    older: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, sequence: int, numbers: Mapping[str, int], older: Iterable[int]) -> Self:
+        """Return the counts, given the numbers by field."""
+        added, updated, removed, unchanged, withheld = (numbers[name] for name in cls._fields[1:-1])
+        return cls(sequence, added, updated, removed, unchanged, withheld, tuple(older))
+
+    def by_outcome(self) -> dict[str, int]:
+        """Return the number of changes by outcome."""
+        counted = {**self._asdict(), "older": len(self.older)}
+        del counted["sequence"]
+        return counted
 
 
 def check_changes(changes: list[Change]) -> list[Change]:
@@ -134,8 +167,10 @@ def check_author(author: Author) -> Author:
 
 
 def _check_change(change: Change, field: str) -> Change:
+    if isinstance(change, (Upsert, Withdraw)) and not 0 <= change.stated_s <= _MAX_TIME_S:
+        raise InvalidInput(f"{field}.stated_time", f"{change.stated_s} is out of range; use a Unix time in seconds")
     if isinstance(change, Upsert):
-        return Upsert(check_entry(change.entry, f"{field}.upsert"))
+        return Upsert(check_entry(change.entry, f"{field}.upsert"), change.stated_s)
     name = type(change).__name__.lower()
     check_key(change.key, f"{field}.disable.key" if isinstance(change, Disable) else f"{field}.{name}")
     if isinstance(change, Disable) and not 0 <= change.until_s <= _MAX_TIME_S:

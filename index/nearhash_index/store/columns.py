@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nearhash_index.codes import Codes, codes_from_bytes
 from nearhash_index.entries import Bank, EntryState
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.store.records import HEADER, QUARANTINED, TYPE_BITS, decode_entry
+from nearhash_index.store.records import HEADER, QUARANTINED, STATED, STATED_SIZE_BYTES, TYPE_BITS, decode_entry
 from nearhash_index.store.snapshot import RegistrySnapshot
 
 __all__ = ["Columns"]
@@ -112,7 +112,7 @@ class Columns:
         size = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
         start = np.cumsum(size) - size
         count = blob[start + HEADER.size - 1]
-        at = start + HEADER.size
+        at = start + HEADER.size + np.where(blob[start + 1] & STATED, STATED_SIZE_BYTES, 0)
         for k in range(int(count.max())):
             rows = np.flatnonzero(count > k)
             mark = blob[at[rows]]

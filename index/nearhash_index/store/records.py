@@ -2,12 +2,14 @@
 
     entry key     bank number (4 bytes, big-endian) | entry id (UTF-8) | 0 | source (ASCII)
     entry value   state (1) | quality + 1, 0: none (1) | disabled until (4) | created (4) | updated (4)
-                  | number of hashes (1) | per hash: type number + mark (1), hash | labels (UTF-8, joined by newlines)
+                  | number of hashes (1) | stated (4) | per hash: type number + mark (1), hash
+                  | labels (UTF-8, joined by newlines)
     bank value    JSON
     change key    sequence (8 bytes, big-endian)
     change value  kind (1 byte) | entry key, or bank number
 
-Times are Unix times in seconds. Entry keys sort by (bank, entry id, source): the order in which matches at one distance
+Times are Unix times in seconds. `stated` is left out where the source states no time; STATED in the byte of the quality
+tells that it is there. Entry keys sort by (bank, entry id, source): the order in which matches at one distance
 are reported. Neither entry ids nor labels hold control characters.
 """
 
@@ -24,6 +26,8 @@ from nearhash_index.hash_types import HASH_TYPES
 __all__ = [
     "HEADER",
     "QUARANTINED",
+    "STATED",
+    "STATED_SIZE_BYTES",
     "TIMES",
     "TYPE_BITS",
     "ChangeKind",
@@ -37,12 +41,17 @@ __all__ = [
     "entry_id_prefix",
     "pack_number",
     "pack_sequence",
+    "stated_time_s",
 ]
 
 HEADER = struct.Struct("<BBIIIB")
 """Of an entry value: state, quality + 1, disabled until, created, updated, number of hashes."""
 TIMES = slice(6, 14)
 """Where the times of creation and update lie in an entry value: what does not count when two are compared."""
+STATED = 0x80
+"""Mark of a quality: the time that the source stated follows the header."""
+_STATED_TIME = struct.Struct("<I")
+STATED_SIZE_BYTES = _STATED_TIME.size
 QUARANTINED = 0x80
 """Mark of a hash that is kept aside."""
 RELEASED = 0x40
@@ -74,6 +83,8 @@ class StoredEntry(NamedTuple):
     created_s, updated_s : int
     released : frozenset of Hash
         Those among the entry's hashes that were quarantined once.
+    stated_s : int
+        When the source stated the entry, or its withdrawal; 0 if it states no times, or somebody here has withdrawn it.
     """
 
     entry: Entry
@@ -82,6 +93,7 @@ class StoredEntry(NamedTuple):
     created_s: int = 0
     updated_s: int = 0
     released: frozenset[Hash] = frozenset()
+    stated_s: int = 0
 
     def matches_at(self, now_s: float) -> bool:
         """Tell whether the entry is to be matched at that time."""
@@ -116,18 +128,20 @@ def decode_key(key: bytes) -> tuple[int, EntryKey]:
     return _BANK_NUMBER.unpack_from(key)[0], EntryKey(entry_id.decode(), source.decode())
 
 
-def encode_entry(stored: StoredEntry | tuple[Entry, EntryState, int, int, int, frozenset[Hash]]) -> bytes:
+def encode_entry(stored: StoredEntry | tuple[Entry, EntryState, int, int, int, frozenset[Hash], int]) -> bytes:
     """Return an entry's value. A plain tuple spares imports an object per row."""
-    entry, state, disabled_until_s, created_s, updated_s, released = stored
+    entry, state, disabled_until_s, created_s, updated_s, released, stated_s = stored
     _, hashes, labels, quality, quarantined = entry
     header = HEADER.pack(
         state,
-        0 if quality is None else quality + 1,
+        (0 if quality is None else quality + 1) | (STATED if stated_s else 0),
         disabled_until_s,
         created_s,
         updated_s,
         len(hashes) + len(quarantined),
     )
+    if stated_s:
+        header += _STATED_TIME.pack(stated_s)
     if len(hashes) == 1 and not (labels or quarantined or released):
         # Nearly all entries of large lists.
         ((hash_type, value),) = hashes
@@ -137,11 +151,18 @@ def encode_entry(stored: StoredEntry | tuple[Entry, EntryState, int, int, int, f
     return b"".join([header, *marked, "\n".join(labels).encode()])
 
 
+def stated_time_s(value: bytes) -> int:
+    """Return the time that the source stated, of an entry's value; 0 if there is none."""
+    return int(_STATED_TIME.unpack_from(value, HEADER.size)[0]) if value[1] & STATED else 0
+
+
 def decode_entry(key: bytes, value: bytes) -> StoredEntry:
     """Return the entry of a key and its value."""
     state, quality, disabled_until_s, created_s, updated_s, count = HEADER.unpack_from(value)
     by_mark: dict[int, list[Hash]] = {0: [], RELEASED: [], QUARANTINED: []}
-    at = HEADER.size
+    stated_s = stated_time_s(value)
+    quality &= ~STATED
+    at = HEADER.size + (STATED_SIZE_BYTES if stated_s else 0)
     for _ in range(count):
         hash_type = _TYPES[value[at] & TYPE_BITS]
         end = at + 1 + hash_type.size_bytes
@@ -155,7 +176,8 @@ def decode_entry(key: bytes, value: bytes) -> StoredEntry:
         quality - 1 if quality else None,
         tuple(by_mark[QUARANTINED]),
     )
-    return StoredEntry(entry, EntryState(state), disabled_until_s, created_s, updated_s, frozenset(by_mark[RELEASED]))
+    released = frozenset(by_mark[RELEASED])
+    return StoredEntry(entry, EntryState(state), disabled_until_s, created_s, updated_s, released, stated_s)
 
 
 def encode_bank(number: int, bank: Bank) -> bytes:

@@ -23,7 +23,7 @@ from nearhash_index.store.audit import AuditRecord
 from nearhash_index.store.changes import Author, Change, ChangeCounts, check_author, check_changes
 from nearhash_index.store.data_directory import DataDirectory
 from nearhash_index.store.files import make_folder
-from nearhash_index.store.outcomes import UNCHANGED, decide
+from nearhash_index.store.outcomes import decide_all
 from nearhash_index.store.records import (
     ChangeKind,
     decode_bank,
@@ -166,26 +166,19 @@ class Registry:
             keys = [encode_key(number, change.key) for change in checked]
             with txn.cursor(db=self._entries) as cursor:
                 known: dict[bytes, bytes] = dict(cursor.getmulti(sorted(dict.fromkeys(keys))))
-            changed: dict[bytes, bytes | None] = {}
-            log: list[bytes] = []
-            counts = dict.fromkeys(ChangeCounts._fields[1:], 0)
-            for key, change in zip(keys, checked, strict=True):
-                now = changed[key] if key in changed else known.get(key)
-                outcome, value = decide(change, key, now, now_s)
-                counts[outcome] += 1
-                if value != UNCHANGED:
-                    changed[key] = value
-                    log.append(b"%c%b" % (ChangeKind.ENTRY, key))
-            if log:
+            decided = decide_all(checked, keys, known, now_s)
+            changed = decided.changed
+            counts = ChangeCounts.of(first + len(decided.logged) - 1, decided.numbers, decided.older)
+            if changed:
                 self._put_entries(txn, known, changed)
-                self._append_log(txn, first, log)
+            if decided.logged:
+                self._append_log(txn, first, [b"%c%b" % (ChangeKind.ENTRY, key) for key in decided.logged])
                 before = (known.get(key) for key in changed)
                 grown = _count_matchable(changed.values()) - _count_matchable(before)
                 resized = bank._replace(entry_count=bank.entry_count + grown)
                 txn.put(bank_name.encode(), encode_bank(number, resized), db=self._banks)
-                record = AuditRecord.of_changes(bank_name, author, checked, counts, first, first + len(log) - 1)
-                self._append_audit(txn, record)
-        return ChangeCounts(first + len(log) - 1, **counts)
+                self._append_audit(txn, AuditRecord.of_changes(bank_name, author, checked, counts, first))
+        return counts
 
     @contextmanager
     def snapshot(self) -> Iterator[RegistrySnapshot]:

@@ -363,9 +363,12 @@ class Change(google.protobuf.message.Message):
     ENABLE_FIELD_NUMBER: builtins.int
     REINSTATE_FIELD_NUMBER: builtins.int
     UNQUARANTINE_FIELD_NUMBER: builtins.int
+    STATED_TIME_FIELD_NUMBER: builtins.int
     @property
     def upsert(self) -> Global___Entry:
-        """Adds the entry or replaces it whole. An entry that is withdrawn stays so."""
+        """Adds the entry or replaces it whole. An entry that is withdrawn stays so, unless its source withdrew it at a stated
+        time, and states it again at a later one.
+        """
 
     @property
     def remove(self) -> Global___EntryKey:
@@ -391,6 +394,13 @@ class Change(google.protobuf.message.Message):
     def unquarantine(self) -> Global___EntryKey:
         """Matches the entry's quarantined hashes, now and when a list brings them again."""
 
+    @property
+    def stated_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Of an upsert or a withdrawal: when its source stated it, to the second. If what the source stated later is known
+        already, the change is not made. Unset: it is made whatever is known; a withdrawal then holds until the entry is
+        reinstated.
+        """
+
     def __init__(
         self,
         *,
@@ -401,9 +411,10 @@ class Change(google.protobuf.message.Message):
         enable: Global___EntryKey | None = ...,
         reinstate: Global___EntryKey | None = ...,
         unquarantine: Global___EntryKey | None = ...,
+        stated_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "unquarantine", b"unquarantine", "upsert", b"upsert", "withdraw", b"withdraw"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "unquarantine", b"unquarantine", "upsert", b"upsert", "withdraw", b"withdraw"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "stated_time", b"stated_time", "unquarantine", b"unquarantine", "upsert", b"upsert", "withdraw", b"withdraw"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["change", b"change", "disable", b"disable", "enable", b"enable", "reinstate", b"reinstate", "remove", b"remove", "stated_time", b"stated_time", "unquarantine", b"unquarantine", "upsert", b"upsert", "withdraw", b"withdraw"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["change", b"change"]) -> typing.Literal["upsert", "remove", "withdraw", "disable", "enable", "reinstate", "unquarantine"] | None: ...
 
 Global___Change: typing_extensions.TypeAlias = Change
@@ -469,6 +480,7 @@ class ApplyChangesResponse(google.protobuf.message.Message):
     REMOVED_FIELD_NUMBER: builtins.int
     UNCHANGED_FIELD_NUMBER: builtins.int
     WITHHELD_FIELD_NUMBER: builtins.int
+    OLDER_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The registry's sequence after the changes."""
     added: builtins.int
@@ -477,6 +489,10 @@ class ApplyChangesResponse(google.protobuf.message.Message):
     unchanged: builtins.int
     withheld: builtins.int
     """Upserts of entries that are withdrawn; these stay so."""
+    @property
+    def older(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Positions of the changes that are older than what their source is known to have stated; they were not made."""
+
     def __init__(
         self,
         *,
@@ -486,8 +502,9 @@ class ApplyChangesResponse(google.protobuf.message.Message):
         removed: builtins.int = ...,
         unchanged: builtins.int = ...,
         withheld: builtins.int = ...,
+        older: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["added", b"added", "removed", b"removed", "sequence", b"sequence", "unchanged", b"unchanged", "updated", b"updated", "withheld", b"withheld"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["added", b"added", "older", b"older", "removed", b"removed", "sequence", b"sequence", "unchanged", b"unchanged", "updated", b"updated", "withheld", b"withheld"]) -> None: ...
 
 Global___ApplyChangesResponse: typing_extensions.TypeAlias = ApplyChangesResponse
 
@@ -785,6 +802,7 @@ class StoredEntry(google.protobuf.message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     MATCHED_FIELD_NUMBER: builtins.int
+    STATED_TIME_FIELD_NUMBER: builtins.int
     state: Global___EntryState.ValueType
     quality: builtins.int
     matched: builtins.bool
@@ -807,6 +825,10 @@ class StoredEntry(google.protobuf.message.Message):
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     @property
     def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def stated_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its source stated it, or its withdrawal. Unset: the source states no times, or it was withdrawn here."""
+
     def __init__(
         self,
         *,
@@ -820,9 +842,10 @@ class StoredEntry(google.protobuf.message.Message):
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         matched: builtins.bool = ...,
+        stated_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_quality", b"_quality", "create_time", b"create_time", "disabled_until", b"disabled_until", "key", b"key", "quality", b"quality", "update_time", b"update_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "create_time", b"create_time", "disabled_until", b"disabled_until", "hash_types", b"hash_types", "key", b"key", "labels", b"labels", "matched", b"matched", "quality", b"quality", "quarantined_hash_types", b"quarantined_hash_types", "state", b"state", "update_time", b"update_time"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_quality", b"_quality", "create_time", b"create_time", "disabled_until", b"disabled_until", "key", b"key", "quality", b"quality", "stated_time", b"stated_time", "update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_quality", b"_quality", "create_time", b"create_time", "disabled_until", b"disabled_until", "hash_types", b"hash_types", "key", b"key", "labels", b"labels", "matched", b"matched", "quality", b"quality", "quarantined_hash_types", b"quarantined_hash_types", "state", b"state", "stated_time", b"stated_time", "update_time", b"update_time"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_quality", b"_quality"]) -> typing.Literal["quality"] | None: ...
 
 Global___StoredEntry: typing_extensions.TypeAlias = StoredEntry

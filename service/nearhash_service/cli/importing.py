@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -112,7 +113,9 @@ def _applier(
         return lambda changes: registry.apply_checked(bank, changes, Author(by.actor, by.reason), dry_run=dry_run)
 
     def apply(changes: list[Change]) -> ChangeCounts:
-        counts = ChangeCounts(0)
+        numbers: Counter[str] = Counter()
+        older: list[int] = []
+        sequence = 0
         with connection.banks() as banks:
             for start in range(0, len(changes), _CHANGES_PER_CALL):
                 request = banks_pb2.ApplyChangesRequest(
@@ -122,9 +125,10 @@ def _applier(
                     dry_run=dry_run,
                 )
                 response = banks.ApplyChanges(request)
-                done = [getattr(response, name) for name in ChangeCounts._fields[1:]]
-                counts = ChangeCounts(response.sequence, *map(sum, zip(counts[1:], done, strict=True)))
-        return counts
+                sequence = response.sequence
+                numbers.update({name: getattr(response, name) for name in ChangeCounts._fields[1:-1]})
+                older += [start + position for position in response.older]
+        return ChangeCounts.of(sequence, numbers, older)
 
     return apply
 
@@ -159,14 +163,16 @@ def _print_report(file: Path, report: ImportReport, *, dry_run: bool) -> None:
         errors.print(f"rejected: {rejected.place}: {rejected.reason}", markup=False, soft_wrap=True)
     for item in report.quarantined:
         errors.print(f"quarantined: {item.place}: {item.reason}", markup=False, soft_wrap=True)
-    for outcome, shown in (("rejected", report.rejected), ("quarantined", report.quarantined)):
+    for place in report.older:
+        errors.print(f"older: {place}: a later state is known, and stays", markup=False, soft_wrap=True)
+    kept = (("rejected", report.rejected), ("quarantined", report.quarantined), ("older", report.older))
+    for outcome, shown in kept:
         if report.counts[outcome] > len(shown):
             errors.print(f"{outcome}: {report.counts[outcome] - len(shown):,} more")
     always = ("added", "updated", "removed", "unchanged")
     told = [f"{report.counts[outcome]:,} {outcome}" for outcome in always]
-    told += [
-        f"{report.counts[name]:,} {name}" for name in ("withheld", "quarantined", "rejected") if report.counts[name]
-    ]
+    seldom = ("withheld", "older", "quarantined", "rejected")
+    told += [f"{report.counts[name]:,} {name}" for name in seldom if report.counts[name]]
     told += [f"{count:,} skipped ({what})" for what, count in report.skipped.items()]
     output.print(
         f"{_printable(str(file))}{', dry run' if dry_run else ''}: {', '.join(told)}", soft_wrap=True, markup=False

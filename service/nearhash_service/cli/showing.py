@@ -29,7 +29,7 @@ def show(connection: Connection, bank: Bank, entry_id: EntryId) -> None:
     """
     with connection.banks() as banks:
         told = banks.GetEntry(banks_pb2.GetEntryRequest(bank=bank, entry_id=entry_id))
-    columns = ("source", "state", "matched", "hashes", "quarantined", "labels", "quality", "added", "changed")
+    columns = ("source", "state", "matched", "hashes", "quarantined", "labels", "quality", "added", "changed", "stated")
     rows = table(*columns, right=("quality",))
     for entry in told.entries:
         rows.add_row(
@@ -42,6 +42,7 @@ def show(connection: Connection, bank: Bank, entry_id: EntryId) -> None:
             str(entry.quality) if entry.HasField("quality") else "",
             local_time(entry.create_time),
             local_time(entry.update_time),
+            local_time(entry.stated_time) if entry.HasField("stated_time") else "",
         )
     output.print(rows)
     served = f"generation {told.generation}, sequence {told.sequence:,}" if told.generation else "nothing yet"

@@ -9,6 +9,8 @@ from nearhash_index.errors import InvalidInput
 from nearhash_index.formats import Item, ListOptions, Quarantined, Rejected, Removal, Skipped, Upsert, read_list
 from tests.index.formats.lists import COMPRESSIONS, digits, hashes, md5, of, pdq, read
 
+STATED_S = 1714557600
+"""2024-05-01T10:00:00Z."""
 NEXT = "/v2/entries?from=2024-05-01T00%3A00%3A00.000Z&amp;start=2001&amp;size=1000&amp;max=3000"
 
 
@@ -69,9 +71,30 @@ def test_records(tmp_path: Path) -> None:
     assert (video.place, video.entry.labels) == ("page.xml, video 1 (member 42, id abc)", ())
     assert image.entry.key.source == "ncmec"
     place = "page.xml, image 2 (member 43, id def)"
-    assert of(items, Removal) == [Removal(place, EntryKey("43/image/def", "ncmec"), withdrawn=True)]
+    assert of(items, Removal) == [Removal(place, EntryKey("43/image/def", "ncmec"), withdrawn=True, stated_s=STATED_S)]
     assert [item.what for item in of(items, Skipped)] == ["pdna fingerprint", "ssvh_pdna fingerprint"]
     assert not of(items, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("time", "stated_s"),
+    [
+        ("2024-05-01T10:00:00Z", STATED_S),
+        ("2024-05-01T10:00:00.9+00:00", STATED_S),
+        ("2024-05-01T12:00:00+02:00", STATED_S),
+        ("2024-05-01T10:00:00", STATED_S),
+        ("1969-12-31T23:59:59Z", 0),
+        ("9999-12-31T23:59:59Z", 0),
+        ("yesterday", 0),
+        ("", 0),
+    ],
+)
+def test_times_that_records_state(tmp_path: Path, time: str, stated_s: int) -> None:
+    flat = f"<fingerprints><pdq>{'0' * 64}</pdq><md5>{md5(1)}</md5></fingerprints>"
+    images = record(record_id="a", time=time, fingerprints=flat) + record("deletedImage", "b", time)
+    items = read(tmp_path / "page.xml", page(images, record("video", "c", time)))
+    stated = {item.key.entry_id: item.stated_s for item in items if isinstance(item, (Upsert, Removal))}
+    assert stated == dict.fromkeys(("42/image/a", "42/image/b", "42/video/c"), stated_s)
 
 
 @pytest.mark.parametrize("suffix", COMPRESSIONS)

@@ -69,6 +69,14 @@ def test_withdrawal_removes_unless_another_case_stands(tmp_path: Path, status: s
     assert list(hashes(items)) == [f"ImagePDQ/{pdq(seed)}" for seed in ("stands", "waits")]
 
 
+@pytest.mark.parametrize(
+    ("time", "stated_s"), [(1714575600, 1714575600), (17.9, 17), (None, 0), ("17", 0), (-1, 0), (1714575600000, 0)]
+)
+def test_times_that_records_state(tmp_path: Path, time: Any, stated_s: int) -> None:
+    items = read(tmp_path / "page.json", page(record("a", time=time), record("b", "Withdrawn", time)))
+    assert [item.stated_s for item in items if isinstance(item, (Upsert, Removal))] == [stated_s] * 2
+
+
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
 def test_latest_state_counts_over_pages(tmp_path: Path, suffix: str) -> None:
     pages = {

@@ -114,7 +114,7 @@ def test_columns_are_those_of_a_plain_construction(data: st.DataObject) -> None:
             for key in data.draw(keys):
                 each = Entry(key, data.draw(HASHES), data.draw(LABELS), data.draw(st.none() | st.integers(0, 100)))
                 kind = data.draw(st.sampled_from(KINDS))
-                put(registry, bank, each, kind)
+                put(registry, bank, each, kind, data.draw(st.sampled_from([0, 0, 1, 2**32 - 1])))
                 if kind in {"kept", "over", "quarantined", "released"}:
                     model[bank][key] = matched_part(each, kind)
         with pytest.MonkeyPatch.context() as patched:
@@ -122,11 +122,11 @@ def test_columns_are_those_of_a_plain_construction(data: st.DataObject) -> None:
             assert_same(decoded(registry), expected(model))
 
 
-def put(registry: Registry, bank: str, each: Entry, kind: str) -> None:
+def put(registry: Registry, bank: str, each: Entry, kind: str, stated_s: int) -> None:
     """Add an entry and bring it into a state."""
     if kind in {"quarantined", "released"}:
         each = each._replace(hashes=each.hashes[1:], quarantined=each.hashes[:1])
-    changes: list[Change] = [Upsert(each)]
+    changes: list[Change] = [Upsert(each, stated_s)]
     by_kind: dict[str, Change] = {
         "released": Unquarantine(each.key),
         "disabled": Disable(each.key),

@@ -105,6 +105,68 @@ def test_whatever_differs_is_an_update(changed: dict[str, object]) -> None:
     assert outcome_of(Upsert(OLD._replace(**changed)), ACTIVE) == updated(ACTIVE, entry=OLD._replace(**changed))
 
 
+# Times that sources state.
+
+STATED_S = 500
+STATED = ACTIVE._replace(stated_s=STATED_S)
+GONE_AT = WITHDRAWN._replace(stated_s=STATED_S)
+OLDER = ("older", "stays")
+# By the time stated: none, earlier, the same, later, later than now, which counts as now.
+TIMES = [0, STATED_S - 1, STATED_S, STATED_S + 1, NOW_S + 1000]
+STATED_TABLE: list[tuple[type[Upsert | Withdraw], Entry, StoredEntry, list[object]]] = [
+    (Upsert, NEW, ACTIVE, [updated(ACTIVE, entry=NEW, stated_s=min(t, NOW_S)) for t in TIMES]),
+    (Upsert, NEW, STATED, [
+        updated(STATED, entry=NEW), OLDER, *(updated(STATED, entry=NEW, stated_s=t) for t in (500, 501, NOW_S)),
+    ]),
+    (Upsert, OLD, STATED, [SAME, OLDER, SAME, *(("unchanged", STATED._replace(stated_s=t)) for t in (501, NOW_S))]),
+    (Upsert, OLD, ACTIVE, [SAME, *(("unchanged", ACTIVE._replace(stated_s=min(t, NOW_S))) for t in TIMES[1:])]),
+    (Upsert, NEW, WITHDRAWN, [("withheld", "stays")] * 5),
+    (Upsert, NEW, GONE_AT, [
+        ("withheld", "stays"), OLDER, OLDER,
+        *(("added", StoredEntry(NEW, EntryState.ACTIVE, 0, NOW_S, NOW_S, stated_s=t)) for t in (501, NOW_S)),
+    ]),
+    (Withdraw, OLD, ACTIVE, [updated(WITHDRAWN, stated_s=min(t, NOW_S)) for t in TIMES]),
+    (Withdraw, OLD, STATED, [
+        updated(WITHDRAWN), OLDER, *(updated(WITHDRAWN, stated_s=t) for t in (500, 501, NOW_S)),
+    ]),
+    (Withdraw, OLD, WITHDRAWN, [SAME] * 5),
+    (Withdraw, OLD, GONE_AT, [
+        updated(WITHDRAWN), SAME, SAME, *(("unchanged", GONE_AT._replace(stated_s=t)) for t in (501, NOW_S)),
+    ]),
+]  # fmt: skip
+STATED_CASES = [
+    pytest.param(kind(entry if kind is Upsert else entry.key, stated_s), known, expected, id=f"{kind.__name__}-{i}-{j}")
+    for i, (kind, entry, known, outcomes) in enumerate(STATED_TABLE)
+    for j, (stated_s, expected) in enumerate(zip(TIMES, outcomes, strict=True))
+]
+
+
+@pytest.mark.parametrize(("change", "known", "expected"), STATED_CASES)
+def test_what_is_older_than_what_is_known_changes_nothing(change: Change, known: StoredEntry, expected: object) -> None:
+    assert outcome_of(change, known) == expected
+
+
+@pytest.mark.parametrize(("change", "known", "expected"), STATED_CASES)
+def test_the_same_statement_again_changes_nothing(change: Change, known: StoredEntry, expected: object) -> None:
+    _, value = decide(change, ID, encode_entry(known), NOW_S)
+    assert value is not None
+    after = value or encode_entry(known)
+    outcome, value = decide(change, ID, after, NOW_S)
+    assert (outcome in {"unchanged", "withheld", "older"}, value) == (True, UNCHANGED), expected
+
+
+@pytest.mark.parametrize("change", [Disable(OLD.key), Enable(OLD.key), Unquarantine(OLD.key)])
+def test_what_is_done_here_leaves_the_time_that_the_source_stated(change: Change) -> None:
+    before = STATED._replace(
+        state=EntryState.DISABLED if isinstance(change, Enable) else EntryState.ACTIVE,
+        entry=OLD._replace(quarantined=(THIRD,)),
+    )
+    outcome, after = outcome_of(change, before)
+    assert outcome == "updated"
+    assert isinstance(after, StoredEntry)
+    assert after.stated_s == STATED_S
+
+
 # Quarantine.
 
 FLAT = Hash(PHASH64, bytes(8))

@@ -53,13 +53,22 @@ def stored_entries(draw: st.DrawFn) -> StoredEntry:
     hashes = entry.hashes + tuple(sorted(released, key=lambda item: item.value))
     state = draw(st.sampled_from(EntryState))
     times = (draw(NUMBERS), draw(NUMBERS), draw(NUMBERS))
-    return StoredEntry(entry._replace(hashes=hashes), state, *times, frozenset(released))
+    return StoredEntry(entry._replace(hashes=hashes), state, *times, frozenset(released), draw(NUMBERS | st.just(0)))
 
 
 @given(number=NUMBERS, stored=stored_entries())
 def test_entries_come_back(number: int, stored: StoredEntry) -> None:
     assert check_entry(stored.entry) == stored.entry
     assert decode_entry(encode_key(number, stored.entry.key), encode_entry(stored)) == stored
+
+
+def test_a_value_of_a_source_that_states_no_times_has_no_room_for_them() -> None:
+    entry = Entry(EntryKey("a", "local"), (Hash(HASH_TYPES["phash64"], b"12345678"),), ("x", "yz"), 80)
+    value = bytes([2, 81, 0, 0, 1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 1]) + b"12345678x\nyz"
+    stored = StoredEntry(entry, EntryState.DISABLED, 1 << 16, 1, 2)
+    assert encode_entry(stored) == value
+    assert decode_entry(encode_key(7, entry.key), value) == stored
+    assert len(encode_entry(stored._replace(stated_s=3))) == len(value) + 4
 
 
 @pytest.mark.parametrize(

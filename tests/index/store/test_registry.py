@@ -12,7 +12,7 @@ from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import AlreadyExists, InvalidInput, NearHashIndexError, StorageFailed, UnknownName
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Registry
-from nearhash_index.store.changes import ChangeCounts, Remove, Upsert
+from nearhash_index.store.changes import ChangeCounts, Remove, Upsert, Withdraw
 
 from ..samples import AUTHOR, MD5, PDQ256, PHASH64, entry, random_entries, random_hash, upserts
 from . import children
@@ -139,6 +139,20 @@ def test_the_same_changes_again_change_nothing(registry: Registry) -> None:
     assert registry.apply("bank", changes, AUTHOR) == ChangeCounts(before[0], unchanged=3)
     assert registry.apply("bank", [], AUTHOR) == ChangeCounts(before[0])
     assert everything(registry) == before
+
+
+def test_a_later_statement_of_the_same_is_remembered_and_is_no_change(path: Path) -> None:
+    with Registry(DataDirectory(path)) as registry:
+        registry.create_bank("bank", {}, author=AUTHOR)
+        assert registry.apply("bank", [Upsert(A, 10), Upsert(B)], AUTHOR).added == 2
+        before = everything(registry), len(registry.audit(10))
+        assert registry.apply("bank", [Upsert(A, 20), Upsert(B, 20)], AUTHOR) == ChangeCounts(3, unchanged=2)
+        assert (everything(registry), len(registry.audit(10))) == before
+    with Registry(DataDirectory(path)) as registry:
+        older = [Upsert(entry("c", FIRST), 1), Upsert(entry("a", SECOND), 19), Upsert(B), Withdraw(B.key, 19)]
+        assert registry.apply("bank", older, AUTHOR) == ChangeCounts(4, added=1, unchanged=1, older=(1, 3))
+        assert registry.audit(1)[0].counts["older"] == 2
+        assert entries_of(registry, "bank") == [A, B, entry("c", FIRST)]
 
 
 def test_changes_of_one_entry_are_made_in_order(registry: Registry) -> None:
