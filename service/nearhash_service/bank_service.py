@@ -129,7 +129,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         del request, context
         current = self._current()
         response = banks_pb2.ListGenerationsResponse()
-        for number in self._directory.generation_numbers():
+        for number in self._directory.served_generation_numbers():
             manifest = self._manifest(number)
             if manifest:
                 response.generations.append(generation_message(manifest, current))
@@ -235,13 +235,13 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
 
     def _choose(self, current: Current) -> banks_pb2.Generation:
         """Make a generation current. Verified here too, so that a damaged one is refused to the operator already."""
-        manifest = Generation.open(self._directory.existing_generation_path(current.number)).manifest
+        manifest = Generation.open(self._directory.served_generation_path(current.number)).manifest
         self._directory.set_current(current)
         return generation_message(manifest, current)
 
     def _choose_newest(self) -> banks_pb2.Generation:
         """Make the newest generation current that is whole, so that a damaged one cannot keep another pinned."""
-        *newer, oldest = self._directory.generation_numbers() or [self._directory.current().number]
+        *newer, oldest = self._directory.served_generation_numbers() or [self._directory.current().number]
         for number in newer:
             with suppress(NearHashIndexError):
                 return self._choose(Current(number))
@@ -256,7 +256,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
 
     def _generation_before_current(self) -> int:
         current = self._directory.current().number
-        earlier = [number for number in self._directory.generation_numbers() if number < current]
+        earlier = [number for number in self._directory.served_generation_numbers() if number < current]
         if not earlier:
             raise UnknownName(f"there is no generation before {current} to roll back to")
         return earlier[0]

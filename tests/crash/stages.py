@@ -74,7 +74,7 @@ def choose(data: Path, *, pinned: bool) -> None:
     """Roll back to the oldest generation, or release."""
     directory = DataDirectory(data)
     with directory.publish_lock():
-        number = directory.generation_numbers()[-1 if pinned else 0]
+        number = directory.served_generation_numbers()[-1 if pinned else 0]
         directory.set_current(Current(number, pinned=pinned))
     say("done", 0, number)
 

@@ -182,7 +182,11 @@ def check(data: Path, stage: Stage, told: Told) -> None:
         # It failed when only the choice was missing, and the next build got the next number.
         assert told.refused
         assert current == Current(numbers[0]) == Current(stage.current_after.number + 1)
+        assert stage.current_after.number not in numbers, "it was never served, and is of no use"
     assert current is None or current.number in numbers
+    # A build that was killed before its generation was chosen leaves one that nobody can choose by going back.
+    known = [number for number in numbers if current is not None and (current.pinned or number <= current.number)]
+    assert directory.served_generation_numbers() == known
     for number in numbers:
         check_generation(Generation.open(directory.generation_path(number)))
 

@@ -112,7 +112,7 @@ def flip(directory: DataDirectory, oracle: Oracle, kind: int, sequences: dict[in
         manifest = publish(directory.path)
         sequences[manifest.number] = manifest.sequence
     else:
-        newest, before = directory.generation_numbers()[:2]
+        newest, before = directory.served_generation_numbers()[:2]
         directory.set_current(Current(before, pinned=True) if kind == 1 else Current(newest))
     return directory.current().number
 

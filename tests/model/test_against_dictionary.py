@@ -48,10 +48,15 @@ hashes = st.lists(st.sampled_from(VALUES), min_size=1, max_size=2, unique=True)
 radii = st.integers(0, 12)
 
 
+times = st.sampled_from([0, 0, 10, 20, 30])
+"""What sources state; 0: nothing."""
+
+
 class Known(NamedTuple):
     values: tuple[bytes, ...]
     state: EntryState = EntryState.ACTIVE
     until_s: int = 0
+    stated_s: int = 0
 
     @property
     def matches(self) -> bool:
@@ -93,27 +98,30 @@ class DataDirectoryAgainstDictionary(RuleBasedStateMachine):
 
     def apply(self, bank: str, change: Change) -> str:
         counts = self.registry.apply(bank, [change], AUTHOR)
-        (outcome,) = (name for name, count in counts._asdict().items() if name != "sequence" and count)
+        (outcome,) = (name for name, count in counts.by_outcome().items() if count)
         again = self.registry.apply(bank, [change], AUTHOR)
         assert again.sequence == counts.sequence, "applying it again changed something"
         return outcome
 
-    @rule(bank=banks, key=keys, values=hashes)
-    def upsert_entry(self, bank: str, key: EntryKey, values: list[bytes]) -> None:
-        self.upsert(bank, key, values)
+    @rule(bank=banks, key=keys, values=hashes, stated_s=times)
+    def upsert_entry(self, bank: str, key: EntryKey, values: list[bytes], stated_s: int) -> None:
+        self.upsert(bank, key, values, stated_s)
 
-    def upsert(self, bank: str, key: EntryKey, values: list[bytes]) -> None:
+    def upsert(self, bank: str, key: EntryKey, values: list[bytes], stated_s: int = 0) -> None:
         entry = Entry(key, tuple(Hash(TYPE, value) for value in values))
-        outcome = self.apply(bank, Upsert(entry))
+        outcome = self.apply(bank, Upsert(entry, stated_s))
         known = self.entries.get((bank, key))
-        if known is None:
+        withdrawn = known is not None and known.state == EntryState.WITHDRAWN
+        if known is None or (withdrawn and stated_s > known.stated_s > 0):
             assert outcome == "added"
-            self.entries[bank, key] = Known(tuple(values))
-        elif known.state == EntryState.WITHDRAWN:
-            assert outcome == "withheld"
+            self.entries[bank, key] = Known(tuple(values), stated_s=stated_s)
+        elif withdrawn:
+            assert outcome == ("older" if stated_s and known.stated_s else "withheld")
+        elif 0 < stated_s < known.stated_s:
+            assert outcome == "older"
         else:
             assert outcome == ("unchanged" if known.values == tuple(values) else "updated")
-            self.entries[bank, key] = known._replace(values=tuple(values))
+            self.entries[bank, key] = known._replace(values=tuple(values), stated_s=max(stated_s, known.stated_s))
 
     @rule(bank=banks, key=keys)
     def remove(self, bank: str, key: EntryKey) -> None:
@@ -123,10 +131,19 @@ class DataDirectoryAgainstDictionary(RuleBasedStateMachine):
         if gone:
             del self.entries[bank, key]
 
-    @rule(bank=banks, key=keys)
-    def withdraw(self, bank: str, key: EntryKey) -> None:
-        self.apply(bank, Withdraw(key))
-        self.entries[bank, key] = Known((), EntryState.WITHDRAWN)
+    @rule(bank=banks, key=keys, stated_s=times)
+    def withdraw(self, bank: str, key: EntryKey, stated_s: int) -> None:
+        outcome = self.apply(bank, Withdraw(key, stated_s))
+        known = self.entries.get((bank, key))
+        gone = Known((), EntryState.WITHDRAWN, stated_s=stated_s)
+        if known is None:
+            self.entries[bank, key] = gone
+        elif known.state != EntryState.WITHDRAWN:
+            assert outcome == ("older" if 0 < stated_s < known.stated_s else "updated")
+            self.entries[bank, key] = known if outcome == "older" else gone
+        elif known.stated_s and not 0 < stated_s < known.stated_s:
+            # Withdrawn by its source; later by its source again, or here, for good.
+            self.entries[bank, key] = gone
 
     @rule(bank=banks, key=keys)
     def reinstate(self, bank: str, key: EntryKey) -> None:
@@ -175,14 +192,14 @@ class DataDirectoryAgainstDictionary(RuleBasedStateMachine):
     @precondition(lambda self: self.current is not None)
     @rule(data=st.data())
     def roll_back(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(self.directory.generation_numbers()))
+        number = data.draw(st.sampled_from(self.directory.served_generation_numbers()))
         self.current = Current(number, pinned=True)
         self.directory.set_current(self.current)
 
     @precondition(lambda self: self.current is not None and self.current.pinned)
     @rule()
     def release(self) -> None:
-        self.current = Current(self.directory.generation_numbers()[0])
+        self.current = Current(self.directory.served_generation_numbers()[0])
         self.directory.set_current(self.current)
 
     @invariant()

@@ -206,6 +206,26 @@ def test_a_release_passes_over_generations_that_are_damaged(own_stubs, data, dam
     assert own_stubs.publish().number == 4
 
 
+def test_a_generation_that_never_became_current_is_not_gone_back_to(own_stubs, data):
+    apply(own_stubs, EMPTY, ADDED)
+    own_stubs.publish()
+    apply(own_stubs, EMPTY, upsert("later", hash_message(1, OTHER)))
+    # What keeps CURRENT from being written, root or not.
+    (data / "CURRENT.tmp").mkdir()
+    error = refusal(own_stubs.publish)
+    assert (error.code(), "CURRENT could not be written" in error.details()) == (grpc.StatusCode.INTERNAL, True)
+    (data / "CURRENT.tmp").rmdir()
+    assert DataDirectory(data).generation_numbers() == [3, 2, 1], "it is built, and no more than that"
+    assert [g.number for g in generations(own_stubs)] == [2, 1]
+    assert rollback(own_stubs).number == 1
+    assert refusal(rollback, own_stubs, 3).code() == grpc.StatusCode.NOT_FOUND
+    assert release(own_stubs).number == 2
+    # The next build takes another number, and tidies up.
+    assert own_stubs.publish().number == 4
+    assert DataDirectory(data).generation_numbers() == [4, 2, 1]
+    assert rollback(own_stubs).number == 2
+
+
 def test_who_changed_what_is_served_and_why_is_in_the_audit_log(own_stubs):
     author = {"actor": "alice@desk", "reason": "a wrong list"}
     apply(own_stubs, EMPTY, ADDED)

@@ -154,9 +154,8 @@ def _verify(folder: Path, manifest: Manifest) -> None:
 def _retire(directory: DataDirectory, registry: Registry, kept: int) -> None:
     """Delete generations beyond those kept, and the part of the change log that no kept generation needs."""
     current = directory.current().number
-    numbers = directory.generation_numbers()
-    staying = {current, *numbers[: kept + 1]}
-    for number in numbers:
+    staying = {current, *directory.served_generation_numbers()[: kept + 1]}
+    for number in directory.generation_numbers():
         if number not in staying:
             directory.remove_generation(number)
     sequences = []

@@ -5,7 +5,8 @@ DATA/
   registry/              LMDB, mutable: banks, entries, change log. The record of truth.
   generations/000042/    immutable once there
   staging/               a build or removal in progress, or what a killed one left
-  CURRENT                the served generation's name, replaced by atomic rename
+  CURRENT                the served generation's number and, in a second line, all that have been served; replaced by
+                         atomic rename
   PUBLISH.lock           held by the process that builds
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +29,7 @@ __all__ = ["Current", "DataDirectory"]
 
 _MAGIC = "nearhash data directory"
 _VERSION = 1
-_PINNED = b"pinned"
+_CHOICE = re.compile(rb"\s*([0-9]+)( pinned)?\s*(?:\nserved((?: [0-9]+)*)\s*)?")
 
 
 class Current(NamedTuple):
@@ -96,18 +98,32 @@ class DataDirectory:
         """Where generation `number` lies, or would lie."""
         return self.path / "generations" / f"{number:06}"
 
-    def existing_generation_path(self, number: int) -> Path:
-        """Where generation `number` lies; raise UnknownName if there is none."""
-        path = self.generation_path(number)
-        if not path.is_dir():
-            there_are = ", ".join(map(str, self.generation_numbers())) or "none"
-            raise UnknownName(f"there is no generation {number}; there are: {there_are}")
-        return path
+    def served_generation_path(self, number: int) -> Path:
+        """Where generation `number` lies; raise UnknownName if there is none that has been served."""
+        served = self.served_generation_numbers()
+        if number not in served:
+            raise _no_generation(number, served)
+        return self.generation_path(number)
 
     def generation_numbers(self) -> list[int]:
         """Return the numbers of the generations that exist, newest first."""
         names = (entry.name for entry in (self.path / "generations").glob("[0-9]*"))
         return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    def served_generation_numbers(self) -> list[int]:
+        """Return the numbers of the generations that exist and have been current, newest first.
+
+        A build that ends before its generation becomes current leaves one that never was: nobody means that one when
+        they go back.
+        """
+        numbers = self.generation_numbers()
+        try:
+            served = self._read_current()[1]
+        except NotPublished:
+            return []
+        except CorruptData:
+            served = None
+        return numbers if served is None else [number for number in numbers if number in served]
 
     def current(self) -> Current:
         """Return which generation to serve.
@@ -119,14 +135,20 @@ class DataDirectory:
         CorruptData
             If CURRENT is unreadable.
         """
+        return self._read_current()[0]
+
+    def _read_current(self) -> tuple[Current, set[int] | None]:
+        """Return the choice, and the generations that have been served; None if the file does not tell."""
         try:
             content = (self.path / "CURRENT").read_bytes()
         except FileNotFoundError:
             raise NotPublished("nothing is published yet; publish first") from None
-        number, _, mark = content.strip().partition(b" ")
-        if not number.isdigit() or mark not in (b"", _PINNED):
+        found = _CHOICE.fullmatch(content)
+        if not found:
             raise CorruptData(f"{self.path / 'CURRENT'} does not hold a generation's number")
-        return Current(int(number), mark == _PINNED)
+        number, pinned, served = found.groups()
+        current = Current(int(number), bool(pinned))
+        return current, None if served is None else {current.number, *map(int, served.split())}
 
     def set_current(self, current: Current) -> None:
         """Choose an existing generation to serve. Servers follow within a second.
@@ -138,10 +160,12 @@ class DataDirectory:
         StorageFailed
             If the disk refuses.
         """
-        self.existing_generation_path(current.number)
-        mark = b" " + _PINNED if current.pinned else b""
+        if not self.generation_path(current.number).is_dir():
+            raise _no_generation(current.number, self.generation_numbers())
+        mark = b" pinned" if current.pinned else b""
+        served = b"".join(b" %d" % number for number in sorted({*self.served_generation_numbers(), current.number}))
         try:
-            replace_file(self.path / "CURRENT", b"%06d%b\n" % (current.number, mark))
+            replace_file(self.path / "CURRENT", b"%06d%b\nserved%b\n" % (current.number, mark, served))
         except OSError as error:
             raise StorageFailed(f"{self.path / 'CURRENT'} could not be written: {error}") from None
 
@@ -221,3 +245,7 @@ class DataDirectory:
         removed.parent.mkdir(mode=0o700, exist_ok=True)
         self.generation_path(number).rename(removed)
         shutil.rmtree(removed.parent)
+
+
+def _no_generation(number: int, there_are: list[int]) -> UnknownName:
+    return UnknownName(f"there is no generation {number}; there are: {', '.join(map(str, there_are)) or 'none'}")

@@ -157,6 +157,35 @@ def test_a_generation_that_is_not_there_cannot_become_current(path: Path) -> Non
     assert directory.current() == Current(2)
 
 
+def test_only_what_has_been_current_counts_as_served(path: Path) -> None:
+    directory = DataDirectory(path)
+    for number in (1, 2, 3, 4):
+        generation(directory, number)
+    assert directory.served_generation_numbers() == []
+    for number in (1, 4, 1, 2):
+        directory.set_current(Current(number, pinned=number == 1))
+    assert directory.served_generation_numbers() == [4, 2, 1]
+    assert directory.served_generation_path(4) == directory.generation_path(4)
+    with pytest.raises(UnknownName, match="there is no generation 3; there are: 4, 2, 1"):
+        directory.served_generation_path(3)
+    directory.generation_path(4).rename(path / "gone")
+    assert directory.served_generation_numbers() == [2, 1]
+    directory.set_current(Current(1))
+    (path / "gone").rename(directory.generation_path(4))
+    assert directory.served_generation_numbers() == [2, 1], "another one of that number"
+
+
+@pytest.mark.parametrize("content", [b"000002\n", b"2 pinned", b"garbage"])
+def test_where_nothing_tells_what_has_been_served_all_may_have_been(path: Path, content: bytes) -> None:
+    directory = DataDirectory(path)
+    for number in (1, 2):
+        generation(directory, number)
+    (path / "CURRENT").write_bytes(content)
+    assert directory.served_generation_numbers() == [2, 1]
+    directory.set_current(Current(1, pinned=True))
+    assert directory.served_generation_numbers() == [2, 1]
+
+
 def test_other_names_among_the_generations_are_none(path: Path) -> None:
     directory = DataDirectory(path)
     generation(directory, 3)
@@ -166,7 +195,20 @@ def test_other_names_among_the_generations_are_none(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"latest\n", b"\xff\xfe1\x00", b"1.5", b"-1\n", b"1_0", b"1\n2\n", b"1 pin", b"1  pinned"]
+    "content",
+    [
+        b"",
+        b"\n",
+        b"latest\n",
+        b"\xff\xfe1\x00",
+        b"1.5",
+        b"-1\n",
+        b"1_0",
+        b"1\n2\n",
+        b"1 pin",
+        b"1  pinned",
+        b"1\nserved x",
+    ],
 )
 def test_garbage_in_current_is_corrupt(path: Path, content: bytes) -> None:
     (path / "CURRENT").write_bytes(content)
@@ -206,7 +248,7 @@ def test_an_accepted_folder_is_a_generation(path: Path) -> None:
         (folder / "file").write_bytes(b"content")
         directory.accept(folder, 4)
     assert directory.generation_numbers() == [4]
-    assert (directory.existing_generation_path(4) / "file").read_bytes() == b"content"
+    assert (directory.generation_path(4) / "file").read_bytes() == b"content"
     directory.remove_generation(4)
     assert directory.generation_numbers() == []
     assert not (path / "staging").exists()
