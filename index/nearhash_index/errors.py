@@ -17,6 +17,7 @@ __all__ = [
     "RegistryLost",
     "SequenceNotReached",
     "StorageFailed",
+    "StorageReadOnly",
     "StoreBusy",
     "UnknownName",
     "WrongVersion",
@@ -86,6 +87,10 @@ class StoreBusy(NearHashIndexError):
 
 class StorageFailed(NearHashIndexError):
     """A read or write that failed, such as on a full disk. Nothing was changed."""
+
+
+class StorageReadOnly(StorageFailed):
+    """A write to a disk that takes none at present, or not from this user. What is there can be read and served."""
 
 
 class RegistryLost(NearHashIndexError):

@@ -209,6 +209,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
         response.worker.CopyFrom(worker_message(self._note()))
         response.workers.extend(map(worker_message, self._board.notes()))
         response.disk_size_bytes = self._directory.size_bytes()
+        response.storage_error = self._directory.write_refusal()
         progress = BuildProgress.read(self._directory)
         if progress:
             response.build.CopyFrom(build_message(progress))

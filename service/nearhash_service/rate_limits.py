@@ -62,10 +62,17 @@ class RateLimits:
 
     def _bucket(self, caller: str) -> mmap.mmap:
         if caller not in self._buckets:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            path = self._folder / caller
-            with suppress(FileExistsError), path.open("xb") as new:
-                new.write(_TIME.pack(0.0))
-            with path.open("r+b") as file:
-                self._buckets[caller] = mmap.mmap(file.fileno(), _TIME.size)
+            try:
+                self._buckets[caller] = self._shared(caller)
+            except OSError:
+                # The disk takes no changes: better that each worker counts by itself than that lookups fail.
+                self._buckets[caller] = mmap.mmap(-1, _TIME.size)
         return self._buckets[caller]
+
+    def _shared(self, caller: str) -> mmap.mmap:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        path = self._folder / caller
+        with suppress(FileExistsError), path.open("xb") as new:
+            new.write(_TIME.pack(0.0))
+        with path.open("r+b") as file:
+            return mmap.mmap(file.fileno(), _TIME.size)

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
@@ -232,8 +233,10 @@ class Server:
             self._loaded = loaded
         note = self._note()
         if self._board is not None and note != self._posted:
-            self._board.post(note)
-            self._posted = note
+            # A disk that takes no changes is told by the status; it is tried again.
+            with suppress(OSError):
+                self._board.post(note)
+                self._posted = note
 
     def _note(self) -> WorkerNote:
         note = self._served.note()

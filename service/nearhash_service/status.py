@@ -28,6 +28,7 @@ _CODES: dict[type[errors.NearHashIndexError], int] = {
     errors.NotPublished: code_pb2.UNAVAILABLE,
     errors.StoreBusy: code_pb2.ABORTED,
     errors.StorageFailed: code_pb2.INTERNAL,
+    errors.StorageReadOnly: code_pb2.FAILED_PRECONDITION,
     Unauthenticated: code_pb2.UNAUTHENTICATED,
     Forbidden: code_pb2.PERMISSION_DENIED,
     Overloaded: code_pb2.RESOURCE_EXHAUSTED,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,8 +54,9 @@ class WorkerBoard:
         temporary.replace(path)
 
     def remove(self, process_id: int) -> None:
-        """Take a worker's note away."""
-        self._path(process_id).unlink(missing_ok=True)
+        """Take a worker's note away. A disk that takes no changes keeps it, and readers know better."""
+        with suppress(OSError):
+            self._path(process_id).unlink()
 
     def notes(self) -> Iterator[WorkerNote]:
         """Yield the notes of the workers that live, by process id."""
@@ -62,7 +64,7 @@ class WorkerBoard:
             if _is_alive(int(path.stem)):
                 yield WorkerNote(**json.loads(path.read_text(encoding="utf-8")))
             else:
-                path.unlink(missing_ok=True)
+                self.remove(int(path.stem))
 
     def _path(self, process_id: int) -> Path:
         return self._folder / f"{process_id}.json"

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -27,6 +28,14 @@ static int failure;
 void disk_fail(const char *folder, long at, int error, int tear) {
     strncpy(root, folder, sizeof root - 1);
     steps = 0, fails_at = at, failure = error, torn = tear;
+}
+
+/* A process started by one whose disk fails has the same disk. DISK_FAILS: the error, a blank, and the folder. */
+__attribute__((constructor)) static void inherit(void) {
+    const char *told = getenv("DISK_FAILS");
+    char folder[PATH_MAX];
+    int error;
+    if (told && sscanf(told, "%d %4095[^\n]", &error, folder) == 2) disk_fail(folder, 1, error, 0);
 }
 
 long disk_steps(void) { return steps; }
@@ -81,9 +90,18 @@ ON_PATH(unlink, CHANGES, AT_FDCWD, (const char *path), (path))
 ON_PATH(unlinkat, CHANGES, folder, (int folder, const char *path, int flags), (folder, path, flags))
 ON_PATH(rename, CHANGES, AT_FDCWD, (const char *path, const char *to), (path, to))
 
+/* LMDB's last step: the page that makes a change count. Fails once if the file exists that DISK_FAILS_LAST names. */
+static int fails_last(size_t size) {
+    const char *mark = getenv("DISK_FAILS_LAST");
+    if (!mark || size > 512 || unlink(mark)) return 0;
+    errno = EIO;
+    return 1;
+}
+
 #define PWRITE(name, offset) \
     ssize_t name(int fd, const void *data, size_t size, offset at) { \
         REAL(name); \
+        if (fails_last(size)) return -1; \
         if (!concerns(fd)) return real(fd, data, size, at); \
         /* Nothing smaller than a sector is ever half written. */ \
         if (torn && steps + 1 == fails_at && size > 512) real(fd, data, size / 1024 * 512, at); \

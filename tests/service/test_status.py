@@ -22,6 +22,7 @@ CODES = {
     errors.NotPublished: grpc.StatusCode.UNAVAILABLE,
     errors.StoreBusy: grpc.StatusCode.ABORTED,
     errors.StorageFailed: grpc.StatusCode.INTERNAL,
+    errors.StorageReadOnly: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RegistryLost: grpc.StatusCode.UNAVAILABLE,
     errors.NotADataDirectory: grpc.StatusCode.DATA_LOSS,
     errors.WrongVersion: grpc.StatusCode.DATA_LOSS,

@@ -76,7 +76,7 @@ def publish(path: Path, kept: int = KEPT_GENERATIONS) -> Manifest:
                 _log.warning("old generations could not be deleted: %s", error)
             return manifest
     except (lmdb.Error, OSError) as error:
-        raise StorageFailed(f"the generation could not be written, the old one stays published: {error}") from None
+        raise directory.failure("the generation could not be written, the old one stays published", error) from None
 
 
 def _current(directory: DataDirectory) -> Manifest | None:

@@ -21,7 +21,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nearhash_index.errors import CorruptData, NotADataDirectory, NotPublished, StorageFailed, StoreBusy, UnknownName
+from nearhash_index.errors import (
+    CorruptData,
+    NotADataDirectory,
+    NotPublished,
+    StorageFailed,
+    StorageReadOnly,
+    StoreBusy,
+    UnknownName,
+)
 from nearhash_index.store.files import fsync_path, replace_file, temporary_name
 from nearhash_index.store.sealed_json import read_sealed, seal
 
@@ -167,7 +175,21 @@ class DataDirectory:
         try:
             replace_file(self.path / "CURRENT", b"%06d%b\nserved%b\n" % (current.number, mark, served))
         except OSError as error:
-            raise StorageFailed(f"{self.path / 'CURRENT'} could not be written: {error}") from None
+            raise self.failure(f"{self.path / 'CURRENT'} could not be written", error) from None
+
+    def write_refusal(self) -> str:
+        """Return why the disk takes no changes here, for a person; empty if it takes them."""
+        try:
+            # Nothing is written. No file of LMDB's: closing one would give its locks away.
+            os.close(os.open(self.path / "FORMAT", os.O_RDWR))
+        except OSError as error:
+            return f"{self.path} takes no changes: {error.strerror}"
+        return ""
+
+    def failure(self, what: str, error: Exception) -> StorageFailed:
+        """Return what to raise when the disk has refused a change, which depends on whether it takes any."""
+        refusal = self.write_refusal()
+        return StorageReadOnly(f"{what}: {refusal}") if refusal else StorageFailed(f"{what}: {error}")
 
     def size_bytes(self) -> int:
         """Return what registry and generations take on the disk."""
@@ -192,7 +214,7 @@ class DataDirectory:
         try:
             descriptor = os.open(self.path / "PUBLISH.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise StorageFailed(f"the data directory cannot be locked: {error}") from None
+            raise self.failure("the data directory cannot be locked", error) from None
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

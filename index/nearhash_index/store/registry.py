@@ -18,7 +18,7 @@ from typing import Any, Self
 import lmdb
 
 from nearhash_index.entries import Bank, EntryState, check_labels, check_name, radii_with_defaults
-from nearhash_index.errors import AlreadyExists, RegistryLost, StorageFailed, UnknownName
+from nearhash_index.errors import AlreadyExists, RegistryLost, UnknownName
 from nearhash_index.store.audit import AuditRecord
 from nearhash_index.store.changes import Author, Change, ChangeCounts, check_author, check_changes
 from nearhash_index.store.data_directory import DataDirectory
@@ -52,11 +52,12 @@ class Registry:
     """
 
     def __init__(self, directory: DataDirectory) -> None:
+        self._directory = directory
         try:
             make_folder(directory.registry_path, lambda folder: _opened(folder)[0].close())
             self._env, databases = _opened(directory.registry_path)
         except (lmdb.Error, OSError) as error:
-            raise StorageFailed(f"the registry {directory.registry_path} cannot be opened: {error}") from None
+            raise directory.failure(f"the registry {directory.registry_path} cannot be opened", error) from None
         self._banks, self._entries, self._changes, self._timed, self._audit = databases
 
     def close(self) -> None:
@@ -283,7 +284,7 @@ class Registry:
         except lmdb.PanicError:
             raise RegistryLost(_LOST) from None
         except (lmdb.Error, OSError) as error:
-            raise StorageFailed(f"the registry could not be written, nothing was changed: {error}") from None
+            raise self._directory.failure("the registry could not be written, nothing was changed", error) from None
 
 
 def _opened(folder: Path) -> tuple[Any, list[Any]]:

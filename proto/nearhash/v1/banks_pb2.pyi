@@ -1042,10 +1042,13 @@ class GetStatusResponse(google.protobuf.message.Message):
     DISK_SIZE_BYTES_FIELD_NUMBER: builtins.int
     PLANS_FIELD_NUMBER: builtins.int
     BUILD_FIELD_NUMBER: builtins.int
+    STORAGE_ERROR_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The registry's sequence."""
     disk_size_bytes: builtins.int
     """What registry and generations take on the disk."""
+    storage_error: builtins.str
+    """Why the disk takes no changes at present; lookups go on, and what is told of other workers may be old. Empty: it does."""
     @property
     def current(self) -> Global___Generation:
         """Unset while nothing is published."""
@@ -1077,9 +1080,10 @@ class GetStatusResponse(google.protobuf.message.Message):
         disk_size_bytes: builtins.int = ...,
         plans: collections.abc.Iterable[Global___SearchPlan] | None = ...,
         build: Global___BuildStatus | None = ...,
+        storage_error: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_build", b"_build", "_current", b"_current", "build", b"build", "current", b"current", "worker", b"worker"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_build", b"_build", "_current", b"_current", "banks", b"banks", "build", b"build", "current", b"current", "disk_size_bytes", b"disk_size_bytes", "plans", b"plans", "sequence", b"sequence", "worker", b"worker", "workers", b"workers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_build", b"_build", "_current", b"_current", "banks", b"banks", "build", b"build", "current", b"current", "disk_size_bytes", b"disk_size_bytes", "plans", b"plans", "sequence", b"sequence", "storage_error", b"storage_error", "worker", b"worker", "workers", b"workers"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_build", b"_build"]) -> typing.Literal["build"] | None: ...
     @typing.overload

@@ -73,6 +73,8 @@ def _shown(now: banks_pb2.GetStatusResponse, generations: list[banks_pb2.Generat
         f"sequence {now.sequence:,}, {waiting:,} after the last build; {now.disk_size_bytes / 1e6:,.1f} MB on disk"
     )
     parts: list[RenderableType] = [Text(summary), bank_table(list(now.banks))]
+    if now.storage_error:
+        parts.insert(0, Text(now.storage_error, style="red"))
     if now.HasField("build"):
         parts.insert(1, Text(build_text(now)))
     if generations:
