@@ -60,6 +60,9 @@ def kill_imports(tmp_path: Path, kills: int, count: int) -> None:
         np.testing.assert_array_equal(after.numbers, before.numbers)
         np.testing.assert_array_equal(after.versions[:done], version)
         np.testing.assert_array_equal(after.versions[done:], before.versions[done:])
+        if not 0 < done < count:
+            # The machine may be more or less busy than when the import was timed.
+            usual_s *= 0.8 if done else 1.05
         unfinished += done < count
         partly += 0 < done < count
         before = after
