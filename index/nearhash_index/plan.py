@@ -126,7 +126,7 @@ class Plan:
             part_masks = masks[np.repeat(part_of == part, counts)]
             part_stops = part_starts[:-1] + np.where(kept > 0, both_stops - starts[:-1], 0)
             probes = self.probes._replace(masks=part_masks, starts=part_starts, both_stops=part_stops)
-            plans.append(replace(self, probes=probes))
+            plans.append(replace(self, probes=_read_only(probes)))
         return plans
 
 
@@ -212,9 +212,7 @@ def plan_with(
     masks = [part for parts in zip(both, one, strict=True) for part in parts]
     borders = np.cumsum([0, *map(len, masks)], dtype=np.int64)
     starts, both_stops = borders[::2].copy(), borders[1::2].copy()
-    probes = Probes(np.concatenate(masks), starts, both_stops, np.array(thresholds), word_radii, lowered)
-    for array in probes[:5]:
-        array.flags.writeable = False
+    probes = _read_only(Probes(np.concatenate(masks), starts, both_stops, np.array(thresholds), word_radii, lowered))
     entries = sum(half.entries for half in halves) / 2
     candidates = sum(half.candidates for half in halves) / 2
     left_ns = _ENTRIES_SHARE * brute_force_ns - len(probes.masks) * costs.probe_ns
@@ -226,6 +224,13 @@ def plan_with(
     )
     expected = Work(len(probes.masks), entries, candidates)
     return Plan(thresholds, probes, limits, expected, expected.cost_ns(costs))
+
+
+def _read_only(probes: Probes) -> Probes:
+    """Protect the arrays: Numba compiles anew for those that may be written."""
+    for array in probes[:5]:
+        array.flags.writeable = False
+    return probes
 
 
 def _cheapest_sums(firsts: _Choices, seconds: _Choices, limit: int) -> _Choices:

@@ -27,7 +27,7 @@ def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str
 
 
 def run_here(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process: to start it takes a second."""
+    """Run the command in this process: to start one of its own takes longer than most commands do."""
     # Some of it prints bytes.
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), write_through=True) for _ in range(2))
     words = ["nearhash", *map(str, arguments)]
@@ -60,7 +60,14 @@ def _ok(done: subprocess.CompletedProcess[str]) -> str:
 
 def failed(*arguments: object, status: int = 1) -> str:
     """Return the one line that says why."""
-    done = run(*arguments)
+    return _failed(run(*arguments), status)
+
+
+def failed_here(*arguments: object, status: int = 1) -> str:
+    return _failed(run_here(*arguments), status)
+
+
+def _failed(done: subprocess.CompletedProcess[str], status: int) -> str:
     assert done.returncode == status, done
     assert "Traceback" not in done.stderr
     assert done.stdout == ""

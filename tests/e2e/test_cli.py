@@ -1,4 +1,4 @@
-"""The command as an operator uses it: real processes, on a data directory and through a server."""
+"""The command as an operator uses it, on a data directory and through a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nearhash_service.cli.app import app
 
 from ..demo.photographs import generated
 from ..service.running import connected, eventually, serving
-from .commands import bracketed, failed, ok, run
+from .commands import bracketed, failed, failed_here, ok, ok_here, run_here
 
 GROUPS = {"bank": ["create", "list", "update"], "quarantine": ["list", "release"]}
 COMMANDS = [
@@ -67,12 +67,12 @@ def write_lists(folder: Path, hashes: dict[str, str]) -> tuple[Path, Path]:
 
 
 def look_up(where: list[object], hashes: dict[str, str], image: Path) -> None:
-    table = ok("lookup", image, HEX, "0" * 16, MD5, "f" * 32, *where)
+    table = ok_here("lookup", image, HEX, "0" * 16, MD5, "f" * 32, *where)
     assert "photograph;[/reviewed]" in table
     assert [line for line in table.splitlines() if HEX in line and "no match" not in line]
     assert table.count("no match") == 1
     assert "not searched: this phash64 hash says too little" in table
-    answers = [json.loads(line) for line in ok("lookup", "--json", image, HEX, "0" * 16, *where).splitlines()]
+    answers = [json.loads(line) for line in ok_here("lookup", "--json", image, HEX, "0" * 16, *where).splitlines()]
     assert [(a["query"], a["hash_type"]) for a in answers] == [
         (str(image), "phash64"),
         (HEX, "phash64"),
@@ -86,7 +86,7 @@ def look_up(where: list[object], hashes: dict[str, str], image: Path) -> None:
     assert [(match["entry_id"], match["distance"]) for match in of_hex["matches"]] == [(HEX, 0), (HEX[:-1] + "9", 1)]
     assert of_hex["generation"] == 2
     assert (flat["matches"], "too little" in flat["unsearchable"]) == ([], True)
-    (cut,) = map(json.loads, ok("lookup", "--json", "--max-matches", 1, "--radius", 1, HEX, *where).splitlines())
+    (cut,) = map(json.loads, ok_here("lookup", "--json", "--max-matches", 1, "--radius", 1, HEX, *where).splitlines())
     assert (len(cut["matches"]), cut["truncated"]) == (1, True)
 
 
@@ -99,37 +99,37 @@ def test_a_session_through_a_server(tmp_path, hashes, image):
         def serves(generation: int) -> None:
             eventually(lambda: stubs.status().worker.generation == generation)
 
-        made = ok("bank", "create", "reviewed", "--radius", "phash64=6", "--label", "people", *where)
+        made = ok_here("bank", "create", "reviewed", "--radius", "phash64=6", "--label", "people", *where)
         assert made == "created bank reviewed\n"
-        assert ok("import", "reviewed", csv, *where) == f"{csv}: 2 added, 0 updated, 0 removed, 0 unchanged\n"
-        assert ok("import", "reviewed", csv, *where) == f"{csv}: 0 added, 0 updated, 0 removed, 2 unchanged\n"
-        assert ok("publish", *where).startswith("published generation 1: 2 entries, sequence 3, ")
-        imported = ok("import", "reviewed", plain, "--hash-type", "phash64", *where)
+        assert ok_here("import", "reviewed", csv, *where) == f"{csv}: 2 added, 0 updated, 0 removed, 0 unchanged\n"
+        assert ok_here("import", "reviewed", csv, *where) == f"{csv}: 0 added, 0 updated, 0 removed, 2 unchanged\n"
+        assert ok_here("publish", *where).startswith("published generation 1: 2 entries, sequence 3, ")
+        imported = ok_here("import", "reviewed", plain, "--hash-type", "phash64", *where)
         assert imported == f"{plain}: 2 added, 0 updated, 0 removed, 0 unchanged\n"
-        listed = ok("bank", "list", *where)
+        listed = ok_here("bank", "list", *where)
         assert "phash64=6 dhash64=8" in listed
         assert [line.split()[:3] for line in listed.splitlines() if "reviewed" in line] == [
             ["reviewed", "4", "enabled"]
         ]
-        assert "sequence 5, 2 after the last build" in ok("status", *where)
-        assert ok("publish", *where).startswith("published generation 2: 4 entries, sequence 5, ")
+        assert "sequence 5, 2 after the last build" in ok_here("status", *where)
+        assert ok_here("publish", *where).startswith("published generation 2: 4 entries, sequence 5, ")
         serves(2)
         look_up(where, hashes, image)
-        told = ok("status", *where)
+        told = ok_here("status", *where)
         assert "sequence 5, 0 after the last build" in told
         assert "2 (current)" in told
-        status = json.loads(ok("status", "--json", *where))
+        status = json.loads(ok_here("status", "--json", *where))
         assert (status["sequence"], status["current"]["number"], status["worker"]["reload_error"]) == ("5", "2", "")
-        assert ok("rollback", *where).startswith("rolled back to generation 1: 2 entries")
+        assert ok_here("rollback", *where).startswith("rolled back to generation 1: 2 entries")
         serves(1)
-        assert "1 (pinned)" in ok("status", *where)
-        assert "generation 1 is pinned by a roll back; release it first" in failed("publish", *where)
-        assert "there is no generation before 1" in failed("rollback", *where)
-        assert "there is no generation 7; there are: 2, 1" in failed("rollback", 7, *where)
-        assert ok("release", *where).startswith("released; serving generation 2: 4 entries, sequence 5, ")
+        assert "1 (pinned)" in ok_here("status", *where)
+        assert "generation 1 is pinned by a roll back; release it first" in failed_here("publish", *where)
+        assert "there is no generation before 1" in failed_here("rollback", *where)
+        assert "there is no generation 7; there are: 2, 1" in failed_here("rollback", 7, *where)
+        assert ok_here("release", *where).startswith("released; serving generation 2: 4 entries, sequence 5, ")
         serves(2)
-        assert ok("rollback", 2, *where).startswith("rolled back to generation 2: 4 entries")
-        assert "2 (pinned)" in ok("status", *where)
+        assert ok_here("rollback", 2, *where).startswith("rolled back to generation 2: 4 entries")
+        assert "2 (pinned)" in ok_here("status", *where)
 
 
 def test_a_session_on_a_data_directory(tmp_path, hashes, image):
@@ -144,14 +144,14 @@ def test_a_session_on_a_data_directory(tmp_path, hashes, image):
 
 
 def test_hashing_files(image, hashes, tmp_path):
-    table = ok("hash", image)
+    table = ok_here("hash", image)
     assert all(value in table for value in hashes.values())
     assert str(image) in table
-    (told,) = map(json.loads, ok("hash", "--json", "--hash-type", "phash64", image).splitlines())
+    (told,) = map(json.loads, ok_here("hash", "--json", "--hash-type", "phash64", image).splitlines())
     assert (told["hash"], told["file"], told["quality"]) == (hashes["phash64"], str(image), None)
     not_an_image = bracketed(tmp_path, "text.png")
     not_an_image.write_text("text")
-    done = run("hash", "--json", not_an_image, image)
+    done = run_here("hash", "--json", not_an_image, image)
     assert (done.returncode, done.stdout.count("\n"), done.stderr.count("\n")) == (1, 2, 1)
     assert str(not_an_image) in done.stderr
 
@@ -160,8 +160,8 @@ def test_hashing_files(image, hashes, tmp_path):
 def where(tmp_path_factory) -> list[object]:
     """A published data directory, as options."""
     data = tmp_path_factory.mktemp("where") / "data"
-    ok("bank", "create", "bank", "--data", data)
-    ok("publish", "--data", data)
+    ok_here("bank", "create", "bank", "--data", data)
+    ok_here("publish", "--data", data)
     return ["--data", data]
 
 
@@ -181,7 +181,7 @@ BAD_LISTS = {
 def test_a_bad_list_is_refused_whole(tmp_path, where, content, options, told):
     path = bracketed(tmp_path, "list.csv")
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert told in failed("import", "bank", path, *options, *where)
+    assert told in failed_here("import", "bank", path, *options, *where)
 
 
 BAD_LINES = {
@@ -195,7 +195,7 @@ BAD_LINES = {
 def test_a_bad_line_is_told_and_the_others_are_imported(tmp_path, where, value, name, told):
     path = bracketed(tmp_path, "list.csv")
     path.write_text(f"hash,hash_type,entry_id\n{HEX},phash64,{tmp_path.name}\n{value},{name},bad\n")
-    done = run("import", "bank", path, *where)
+    done = run_here("import", "bank", path, *where)
     assert (done.returncode, done.stdout) == (1, f"{path}: 1 added, 0 updated, 0 removed, 0 unchanged, 1 rejected\n")
     assert done.stderr.startswith(f"rejected: {path.name}, line 3: {told}")
     assert done.stderr.count("\n") == 1
@@ -221,7 +221,7 @@ BAD_CALLS = {
 def test_a_bad_call_is_refused_in_one_line(tmp_path, where, arguments, told):
     path = tmp_path / "list.csv"
     path.write_text(f"hash,hash_type\n{HEX},phash64\n")
-    assert told in failed(*[str(path) if word == "LIST" else word for word in arguments], *where)
+    assert told in failed_here(*[str(path) if word == "LIST" else word for word in arguments], *where)
 
 
 USAGE = {
@@ -236,7 +236,7 @@ USAGE = {
 
 @pytest.mark.parametrize("arguments", USAGE.values(), ids=USAGE)
 def test_wrong_usage_has_status_2(arguments):
-    done = run(*arguments)
+    done = run_here(*arguments)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "Usage: nearhash" in done.stderr + done.stdout
 
@@ -269,13 +269,15 @@ def test_what_is_no_data_directory_is_refused_and_left_alone(tmp_path, where, ar
         shutil.rmtree(path)
         path.write_text("a file")
     before = sorted(tmp_path.rglob("*"))
-    assert told.get(kind, str(path)) in failed(*arguments, "--data", path)
+    # A server sets up the process that it runs in.
+    refusal = (failed if "serve" in arguments else failed_here)(*arguments, "--data", path)
+    assert told.get(kind, str(path)) in refusal
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_only_creating_a_bank_makes_a_data_directory(tmp_path):
     for arguments in (["status"], ["publish"]):
-        assert "creating a bank makes one" in failed(*arguments, "--data", tmp_path / "data")
+        assert "creating a bank makes one" in failed_here(*arguments, "--data", tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 

@@ -17,7 +17,7 @@ from ..index.formats.lists import COMPRESSIONS, md5, pdq
 from ..index.imported import BANK, Imported, answers_of, look_up
 from ..index.list_cases import CASES, CSV, HEAD, ListCase
 from ..service.running import connected, eventually, serving
-from .commands import bracketed, failed, ok, run
+from .commands import bracketed, failed, failed_here, ok, ok_here, run, run_here
 
 ASKED = [("md5", md5(seed)) for seed in "abcdefghij"]
 HASH = re.compile(r"[0-9A-Fa-f]{16,}")
@@ -70,7 +70,7 @@ def summary_of(path: Path, case: ListCase) -> str:
 
 def check_report(case: ListCase, path: Path, suffix: str, where: list[object]) -> None:
     """Import a case's list, and check everything that is told."""
-    done = run("import", BANK, path, *options_of(case), *where)
+    done = run_here("import", BANK, path, *options_of(case), *where)
     assert done.stdout == summary_of(path, case)
     assert done.returncode == (1 if case.rejected else 0)
     told = done.stderr.splitlines()
@@ -94,16 +94,16 @@ def test_through_a_server(tmp_path: Path, served: tuple[str, Imported]) -> None:
     address, imported = served
     where = ["--target", address]
     path = CSV.write(tmp_path / "list")
-    dry = run("import", BANK, path, "--dry-run", *where)
+    dry = run_here("import", BANK, path, "--dry-run", *where)
     assert dry.stdout == summary_of(path, CSV).replace(f"{path}:", f"{path}, dry run:")
     assert imported.stored() == {}
     check_report(CSV, path, "", where)
     expected = answers_of(CSV.content)
     assert look_up(imported.view(), expected) == expected
-    refused = failed("import", BANK, path, "--full", "--source", "local", *where)
+    refused = failed_here("import", BANK, path, "--full", "--source", "local", *where)
     assert "--full: needs --source, whose whole list this is, and --data" in refused
-    assert "c  " in ok("quarantine", "list", BANK, *where)
-    released = ok("quarantine", "release", BANK, "c", *where)
+    assert "c  " in ok_here("quarantine", "list", BANK, *where)
+    released = ok_here("quarantine", "release", BANK, "c", *where)
     assert re.fullmatch(r"c: released, sequence \d+\n", released)
     # And the server itself matches it.
     with connected(address) as stubs:
@@ -133,10 +133,10 @@ def test_dry_run(tmp_path: Path, imported: Imported, where: list[object]) -> Non
     sequence, stored = imported.sequence(), imported.stored()
     path = write(tmp_path / "list.csv", "bcdefg")
     options = ["--full", "--source", "local", "--max-removed-share", 0.9]
-    told = ok("import", BANK, path, "--dry-run", *options, *where)
+    told = ok_here("import", BANK, path, "--dry-run", *options, *where)
     assert told == f"{path}, dry run: 4 added, 0 updated, 1 removed, 2 unchanged\n"
     assert (imported.sequence(), imported.stored()) == (sequence, stored)
-    assert ok("import", BANK, path, *options, *where) == told.replace(", dry run", "")
+    assert ok_here("import", BANK, path, *options, *where) == told.replace(", dry run", "")
     assert names(imported) == "bcdefg"
 
 
@@ -145,12 +145,14 @@ def test_strict_imports_nothing_of_a_list_with_a_reject(
 ) -> None:
     path = write(tmp_path / "list.csv", "abc")
     path.write_text(path.read_text() + "xyz,md5,d,,,,\n")
-    error = failed("import", BANK, path, "--strict", *where)
+    error = failed_here("import", BANK, path, "--strict", *where)
     assert error.startswith("error: list.csv, line 5: hash: 3 characters; a md5 hash has 32")
     assert imported.stored() == {}
-    done = run("import", BANK, path, *where)
+    done = run_here("import", BANK, path, *where)
     assert (done.returncode, names(imported)) == (1, "abc")
-    assert "1 added, 0 updated, 0 removed, 3 unchanged" in ok("import", BANK, write(path, "abcd"), "--strict", *where)
+    assert "1 added, 0 updated, 0 removed, 3 unchanged" in ok_here(
+        "import", BANK, write(path, "abcd"), "--strict", *where
+    )
 
 
 def test_whole_list(tmp_path: Path, imported: Imported, where: list[object]) -> None:
@@ -158,7 +160,7 @@ def test_whole_list(tmp_path: Path, imported: Imported, where: list[object]) -> 
     imported.load(write(tmp_path / "list.csv", "abc"))
     path = write(tmp_path / "list.csv", "bc")
     whole = ["import", BANK, path, "--full", "--source", "local", *where]
-    done = run(*whole)
+    done = run_here(*whole)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     # What it did is told all the same.
     assert done.stdout == f"{path}: 0 added, 0 updated, 0 removed, 2 unchanged\n"
@@ -167,7 +169,7 @@ def test_whole_list(tmp_path: Path, imported: Imported, where: list[object]) -> 
     # The share that it names is enough, though a third has more digits.
     share = re.search(r"say (--max-removed-share) (\S+) or more", done.stderr)
     assert share
-    assert ok(*whole, *share.groups()) == f"{path}: 0 added, 0 updated, 1 removed, 2 unchanged\n"
+    assert ok_here(*whole, *share.groups()) == f"{path}: 0 added, 0 updated, 1 removed, 2 unchanged\n"
     assert names(imported) == "bcj"
 
 
@@ -175,7 +177,7 @@ def test_a_whole_list_with_a_reject_removes_nothing(tmp_path: Path, imported: Im
     imported.load(write(tmp_path / "list.csv", "abcdefghij"))
     path = write(tmp_path / "list.csv", "abcdefghi")
     path.write_text(path.read_text() + "broken,md5,j,,,,\n")
-    done = run("import", BANK, path, "--full", "--source", "local", *where)
+    done = run_here("import", BANK, path, "--full", "--source", "local", *where)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "rejected: list.csv, line 11: hash: 6 characters" in done.stderr
     assert "what is rejected may be what seems absent; nothing is removed" in done.stderr
@@ -186,19 +188,19 @@ def test_source_member_and_quality(tmp_path: Path, imported: Imported, where: li
     path = tmp_path / "page.xml"
     path.write_text(ncmec.page(ncmec.record(record_id="a") + ncmec.record(record_id="b", member="43")))
     only = ["--member", "Member 43", "--member", "44", "--source", "tid"]
-    told = ok("import", BANK, path, *only, *where)
+    told = ok_here("import", BANK, path, *only, *where)
     assert told.endswith("1 added, 0 updated, 0 removed, 0 unchanged, 1 skipped (record of another member)\n")
     assert list(imported.stored()) == [EntryKey("43/image/b", "tid")]
     path = tmp_path / "list.csv"
     path.write_text(f"hash,hash_type,quality\n{pdq(1)},pdq256,60\n{pdq(2)},pdq256,80\n")
-    done = run("import", BANK, path, "--min-quality", 70, *where)
+    done = run_here("import", BANK, path, "--min-quality", 70, *where)
     assert (done.returncode, done.stderr) == (
         0,
         "quarantined: list.csv, line 2: this pdq256 hash has quality 60, below 70\n",
     )
     assert set(look_up(imported.view(), [("pdq256", pdq(1)), ("pdq256", pdq(2))])) == {("pdq256", pdq(2))}
     path.write_text(f"{md5(3)}\n")
-    assert "1 added" in ok("import", BANK, path, "--format", "threatexchange", "--hash-type", "md5", *where)
+    assert "1 added" in ok_here("import", BANK, path, "--format", "threatexchange", "--hash-type", "md5", *where)
 
 
 def test_quarantine(tmp_path: Path, imported: Imported, where: list[object]) -> None:
@@ -239,7 +241,7 @@ def test_what_is_no_list_is_refused_in_a_line(
     path = bracketed(tmp_path, "list")
     path.write_bytes(content)
     sequence = imported.sequence()
-    error = failed("import", BANK, path, *options, *where)
+    error = failed_here("import", BANK, path, *options, *where)
     assert told in error
     assert not HASH.search(error)
     assert imported.sequence() == sequence

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nearhash_index import importing
 from nearhash_index.entries import EntryKey, EntryState
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats import ListOptions, read_list
@@ -132,8 +133,9 @@ def test_counts_of_a_list_that_changes(tmp_path: Path, imported: Imported) -> No
     assert imported.entry_count() == 5
 
 
-def test_a_list_of_several_chunks(tmp_path: Path, imported: Imported) -> None:
-    names = [f"{i:06}" for i in range(120_000)]
+def test_a_list_of_several_chunks(tmp_path: Path, imported: Imported, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_CHUNK", 20_000)
+    names = [f"{i:06}" for i in range(30_000)]
     path = csv_list(tmp_path / "list.csv", names)
     chunks: list[int] = []
     with Registry(imported.directory) as registry:
