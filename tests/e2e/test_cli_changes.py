@@ -17,7 +17,7 @@ from nearhash_index.store.changes import Upsert
 
 from ..service.running import eventually, serving
 from ..service.sample import AUTHOR
-from .commands import bracketed, failed_here, ok, ok_here, run_here
+from .commands import bracketed, failed_here, ok_here, run_here
 
 FIRST, SECOND = "c2924c5532bddfc8", "1f0e3dad99908345"
 KEY = ["reviewed", "case [/1]", "--source", "ncmec"]
@@ -71,13 +71,13 @@ def actions(records: list[dict]) -> list[str]:
 
 
 def test_changes_of_a_data_directory_without_a_server(data):
-    assert ok("withdraw", *KEY, *data) == "case [/1]: withdrawn, sequence 4\n"
+    assert ok_here("withdraw", *KEY, *data) == "case [/1]: withdrawn, sequence 4\n"
     assert found(data) == []
     assert found(data, SECOND) == ["case-2"]
-    ok("publish", *data)
-    ok("rollback", *data)
+    ok_here("publish", *data)
+    ok_here("rollback", *data)
     assert found(data) == []
-    assert ok("release", *data).startswith("released; serving generation 2: 1 entries")
+    assert ok_here("release", *data).startswith("released; serving generation 2: 1 entries")
     publishing = ["release to generation 2", "roll back to generation 1", "publish generation 2"]
     assert actions(records(data)) == [*publishing, "withdraw", "upsert", "create bank"]
 

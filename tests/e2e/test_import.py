@@ -17,7 +17,7 @@ from ..index.formats.lists import COMPRESSIONS, md5, pdq
 from ..index.imported import BANK, Imported, answers_of, look_up
 from ..index.list_cases import CASES, CSV, HEAD, ListCase
 from ..service.running import connected, eventually, serving
-from .commands import bracketed, failed, failed_here, ok, ok_here, run, run_here
+from .commands import bracketed, failed_here, ok, ok_here, run, run_here
 
 ASKED = [("md5", md5(seed)) for seed in "abcdefghij"]
 HASH = re.compile(r"[0-9A-Fa-f]{16,}")
@@ -118,7 +118,7 @@ def test_what_is_older_is_told_with_its_place(tmp_path: Path, served: tuple[str,
     path = tmp_path / "page.xml"
     for time, expected in (("2024-05-02T10:00:00Z", "2 added"), ("2024-05-01T10:00:00Z", "0 added")):
         path.write_text(ncmec.page(ncmec.record(record_id="[a]", time=time), ncmec.record("video", "b", time)))
-        done = run("import", BANK, path, "--source", "old", "--target", address)
+        done = run_here("import", BANK, path, "--source", "old", "--target", address)
         assert done.stdout.startswith(f"{path}: {expected}, 0 updated, 0 removed, 0 unchanged")
     assert done.stdout.endswith("unchanged, 2 older\n")
     assert done.stderr.splitlines() == [
@@ -207,18 +207,20 @@ def test_quarantine(tmp_path: Path, imported: Imported, where: list[object]) -> 
     path = tmp_path / "list.csv"
     head = "hash,hash_type,entry_id,labels,quality\n"
     path.write_text(f"{head}{pdq(1)},pdq256,a,x;[/y],10\n{md5('a')},md5,a,,\n{'0' * 16},phash64,b,,\n")
-    done = run("import", BANK, path, *where)
+    done = run_here("import", BANK, path, *where)
     assert (done.returncode, done.stderr.count("quarantined: list.csv, line ")) == (0, 2)
-    listed = [line.split(maxsplit=4) for line in ok("quarantine", "list", BANK, *where).splitlines()]
+    listed = [line.split(maxsplit=4) for line in ok_here("quarantine", "list", BANK, *where).splitlines()]
     assert ["a", "local", "x;[/y]", "pdq256"] in [line[:4] for line in listed]
     assert any(line[:3] == ["b", "local", "phash64"] and "too little" in line[-1] for line in listed)
-    first = ok("quarantine", "list", BANK, "--limit", 1, *where)
+    first = ok_here("quarantine", "list", BANK, "--limit", 1, *where)
     assert [line.split()[0] for line in first.splitlines() if "local" in line] == ["a"]
-    assert ok("quarantine", "release", BANK, "a", "--reason", "reviewed", *where).startswith("a: released, sequence ")
-    assert "pdq256" not in ok("quarantine", "list", BANK, *where)
+    assert ok_here("quarantine", "release", BANK, "a", "--reason", "reviewed", *where).startswith(
+        "a: released, sequence "
+    )
+    assert "pdq256" not in ok_here("quarantine", "list", BANK, *where)
     assert set(look_up(imported.view(), [("pdq256", pdq(1))])) == {("pdq256", pdq(1))}
-    assert ok("quarantine", "release", BANK, "a", *where) == "a: there is nothing to change\n"
-    assert "there is no bank 'nobody'" in failed("quarantine", "list", "nobody", *where)
+    assert ok_here("quarantine", "release", BANK, "a", *where) == "a: there is nothing to change\n"
+    assert "there is no bank 'nobody'" in failed_here("quarantine", "list", "nobody", *where)
 
 
 BAD = {
