@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count as counting
-
 import grpc
 
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
@@ -18,7 +16,7 @@ from nearhash_service.callers import check_banks, current_caller
 from nearhash_service.config import Caller
 from nearhash_service.current_call import note_lookup
 from nearhash_service.metrics.lookups import LookupCounts
-from nearhash_service.query_costs import QueryCosts, count_candidates
+from nearhash_service.query_costs import CandidateSample, QueryCosts
 from nearhash_service.served_view import ServedView
 from nearhash_service.wire_types import hash_type_of
 
@@ -29,19 +27,15 @@ MAX_BATCH = 16_384
 _DEFAULT_MATCHES_PER_HASH = 100
 _MAX_MATCHES_PER_HASH = 10_000
 _MAX_BANKS = 1000
-_SAMPLE_EVERY = 100
-"""Of these lookups one tells how many candidates its first hash meets: to count them takes as long as to search."""
 
 
 class LookupService(lookup_pb2_grpc.LookupServiceServicer):
     """Answers each call from one view, in blocks as they are admitted."""
 
-    def __init__(self, served: ServedView, counts: LookupCounts, admission: Admission) -> None:
-        self._served = served
-        self._counts = counts
+    def __init__(self, served: ServedView, counts: LookupCounts, sample: CandidateSample, admission: Admission) -> None:
+        self._served, self._counts, self._sample = served, counts, sample
         self._admission = admission
         self._costs = QueryCosts()
-        self._numbers = counting()
 
     def Lookup(  # noqa: N802 - gRPC's name
         self, request: lookup_pb2.LookupRequest, context: grpc.ServicerContext
@@ -82,9 +76,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             )
             _add(response, block.start, view, hash_type, found, caller)
         self._counts.count(hash_type, view.searched_banks(banks, caller.banks), count, response)
-        if next(self._numbers) % _SAMPLE_EVERY == 0:
-            first = codes_from_bytes(hashes[: hash_type.size_bytes], hash_type)
-            self._counts.count_candidates(hash_type, count_candidates(view, hash_type, first, reach.widest))
+        self._sample.take(view, hash_type, hashes, reach.widest)
         note_lookup(hash_type.name, count, response.generation, len(response.matches))
         return response
 

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from nearhash_index import calibration
-from nearhash_index.codes import Codes
+from nearhash_index.codes import codes_from_bytes
 from nearhash_index.hash_types import HashType
 from nearhash_index.store import Generation
 from nearhash_index.view import View
+from nearhash_service.metrics.lookups import LookupCounts
 
-__all__ = ["QueryCosts", "count_candidates"]
+__all__ = ["CandidateSample", "QueryCosts"]
 
-
-def count_candidates(view: View, hash_type: HashType, query: Codes, radius: int) -> int:
-    """Return how many codes a search for one query meets, in the tables and among those added since.
-
-    Parameters
-    ----------
-    query : uint64[1, words]
-    radius : int
-        The widest that is searched, inclusive; -1 if nothing is.
-    """
-    if radius < 0:
-        return 0
-    segment, added = view.generation.segments.get(hash_type.name), view.delta.segments.get(hash_type.name)
-    in_tables = segment.index.count_candidates(query, radius) if segment else 0
-    return in_tables + (len(added.entry) if added else 0)
+_SAMPLE_EVERY = 100
+"""Of these lookups one is sampled: to count candidates takes as long as to search."""
 
 
 class QueryCosts:
@@ -53,3 +43,31 @@ class QueryCosts:
         if added is None or radius < 0:
             return costs[key]
         return costs[key] + len(added.entry) * calibration.brute_force_ns(hash_type.words, radius) * 1e-9
+
+
+class CandidateSample:
+    """Counts the candidates of some queries: the codes that a search meets, in the tables and among those added since.
+
+    Parameters
+    ----------
+    counts : LookupCounts
+    """
+
+    def __init__(self, counts: LookupCounts) -> None:
+        self._counts = counts
+        self._numbers = count()
+
+    def take(self, view: View, hash_type: HashType, hashes: bytes, radius: int) -> None:
+        """Take notice of a lookup, and of one in a hundred count what its first hash meets.
+
+        Parameters
+        ----------
+        radius : int
+            The widest that is searched, inclusive; -1 if nothing is.
+        """
+        if next(self._numbers) % _SAMPLE_EVERY or radius < 0:
+            return
+        query = codes_from_bytes(hashes[: hash_type.size_bytes], hash_type)
+        segment, added = view.generation.segments.get(hash_type.name), view.delta.segments.get(hash_type.name)
+        in_tables = segment.index.count_candidates(query, radius) if segment else 0
+        self._counts.count_candidates(hash_type, in_tables + (len(added.entry) if added else 0))

@@ -29,10 +29,12 @@ from nearhash_service.followed_callers import FollowedCallers
 from nearhash_service.followed_certificates import FollowedCertificates
 from nearhash_service.gate import Gate
 from nearhash_service.lanes import Lanes
+from nearhash_service.lone_lookups import LoneLookups
 from nearhash_service.lookup_service import LookupService
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.served import ServedMetrics
 from nearhash_service.observing import ObservingInterceptor
+from nearhash_service.query_costs import CandidateSample
 from nearhash_service.rate_limits import RateLimits
 from nearhash_service.reception import Reception
 from nearhash_service.served_view import ServedView
@@ -126,11 +128,13 @@ class Server:
         self._posted: WorkerNote | None = None
         self._loaded: bool | None = None
         self._health = health.HealthServicer()
+        sample = CandidateSample(instruments.lookups)
         interceptors: list[grpc.ServerInterceptor] = [
             self._reception,
             ObservingInterceptor(instruments.calls, slow_call_s=slow_call_s, tracing=tracing),
             ErrorInterceptor(),
             Gate(lambda: self._callers.known),
+            LoneLookups(self._served, instruments.lookups, sample),
         ]
         self._grpc = grpc.server(
             ThreadPoolExecutor(_STREAM_THREADS, thread_name_prefix="stream"),
@@ -138,7 +142,9 @@ class Server:
             options=[*_OPTIONS, ("grpc.max_allowed_incoming_connections", max_connections)],
         )
         lookup_pb2_grpc.add_LookupServiceServicer_to_server(
-            LookupService(self._served, instruments.lookups, Admission(self._lanes, RateLimits(directory.path))),
+            LookupService(
+                self._served, instruments.lookups, sample, Admission(self._lanes, RateLimits(directory.path))
+            ),
             self._grpc,
         )
         banks_pb2_grpc.add_BankServiceServicer_to_server(

@@ -1,0 +1,148 @@
+"""A lone hash is answered as it would be among others, whichever way its call goes."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import grpc
+import pytest
+
+from nearhash.v1 import lookup_pb2
+from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.store import DataDirectory
+from nearhash_service.config import Caller
+from nearhash_service.followed_callers import FollowedCallers
+from nearhash_service.lookup_service import LookupService
+from nearhash_service.metrics.instruments import Instruments
+from nearhash_service.server import Server
+
+from .calls import RNG, apply, change, hash_message, upsert
+from .metrics.scraped import Scraped
+from .running import Stubs, connected, eventually
+from .sample import EMPTY, NARROW, WIDE
+
+FAR = b"\x0f\x35\x96\xc3\x5a\x69\xa5\x3c"
+
+
+@pytest.fixture
+def usual_ways(monkeypatch) -> list[int]:
+    """One item for each call that went the usual way."""
+    seen = []
+    usual = LookupService.Lookup
+
+    def counting(self, request, context):
+        seen.append(len(request.hashes))
+        return usual(self, request, context)
+
+    monkeypatch.setattr(LookupService, "Lookup", counting)
+    return seen
+
+
+@pytest.fixture
+def served(tmp_path, data, usual_ways):
+    del usual_ways
+    instruments = Instruments()
+    address = f"unix:{tmp_path}/socket"
+    with Server(DataDirectory(data), address, instruments=instruments), connected(address) as stubs:
+        yield stubs, lambda: Scraped([*instruments.own.collect(), *instruments.joint.collect()])
+
+
+def look_up(stubs: Stubs, number: int, value: bytes, **fields: object) -> bytes:
+    """Return the answer as it is on the wire."""
+    request = lookup_pb2.LookupRequest(hash_type=number, hashes=value, **fields)
+    method = stubs.channel.unary_unary("/nearhash.v1.LookupService/Lookup")
+    return method(request.SerializeToString(), timeout=20)
+
+
+@pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=str)
+def test_answers_are_the_same_to_the_byte(served, sample, usual_ways, hash_type):
+    stubs, _ = served
+    size = hash_type.size_bytes
+    values = [*sample.hashes(hash_type)[:40], *(RNG.bytes(size) for _ in range(40)), bytes(size), b"\xff" * size]
+    for value in values:
+        # What it says is the default, so the answer is the same; but it is not the commonest message.
+        usual = look_up(stubs, hash_type.number, value, max_matches_per_hash=100)
+        before = len(usual_ways)
+        assert look_up(stubs, hash_type.number, value) == usual
+        is_absent = not lookup_pb2.LookupResponse.FromString(usual).ListFields()[2:]
+        assert len(usual_ways) == before + (not is_absent)
+    # Some were near something, some near nothing.
+    assert 30 < len(usual_ways) - len(values) < 60
+
+
+def test_messages_that_only_resemble_it_go_the_usual_way(served, usual_ways):
+    stubs, _ = served
+    assert look_up(stubs, 1, FAR)
+    assert usual_ways == []
+    for fields in ({"radius": 8}, {"banks": [WIDE]}, {"min_sequence": 1}, {"every_hash": True}):
+        assert look_up(stubs, 1, FAR, **fields)
+    assert look_up(stubs, 1, FAR * 2)
+    assert len(usual_ways) == 5
+    for number, value in ((1, FAR[:7]), (5, FAR), (1, b""), (99, FAR)):
+        with pytest.raises(grpc.RpcError) as raised:
+            look_up(stubs, number, value)
+        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    method = stubs.channel.unary_unary("/nearhash.v1.LookupService/Lookup")
+    # The first four bytes, and a length that is right, but of another field.
+    with pytest.raises(grpc.RpcError) as raised:
+        method(b"\x08\x01\x12\x07" + FAR, timeout=20)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_changes_are_in_its_answers(served):
+    stubs, _ = served
+
+    def answer() -> lookup_pb2.LookupResponse:
+        return lookup_pb2.LookupResponse.FromString(look_up(stubs, 1, FAR))
+
+    before = answer()
+    assert not before.matches
+    added = apply(stubs, EMPTY, upsert("added", hash_message(1, FAR)))
+    eventually(lambda: answer().sequence > before.sequence)
+    assert [match.entry_id for match in answer().matches] == ["added"]
+    assert added
+    apply(stubs, EMPTY, change("withdraw", "added"))
+    eventually(lambda: answer().sequence > before.sequence + 1)
+    assert not answer().matches
+
+
+def test_it_is_counted_as_others_are(served, sample):
+    stubs, scrape = served
+    for value in (FAR, FAR, sample.hashes(HASH_TYPES["phash64"], NARROW)[0]):
+        look_up(stubs, 1, value)
+    scraped = scrape()
+    of_type = {"hash_type": "phash64"}
+    assert scraped.values("nearhash_queries_total", **of_type) == {(): 3}
+    assert scraped.values("nearhash_bank_lookups_total", **of_type) == {(NARROW,): 3, (WIDE,): 3, (EMPTY,): 3}
+    assert scraped.total("grpc_server_handled_total", grpc_code="OK") == 3
+    assert scraped.values("nearhash_query_candidates_count", **of_type) == {(): 1}
+
+
+def test_callers_have_their_banks_and_limits(tmp_path, data):
+    def caller(name: str, **fields: object) -> Caller:
+        return Caller(name=name, roles=("lookup",), token_sha256=(sha256(name.encode()).hexdigest(),), **fields)
+
+    callers = [
+        caller("wide", banks=(WIDE,)),
+        caller("slow", queries_per_second=1),
+        caller("bulk", bulk_only=True),
+    ]
+    address, instruments = f"unix:{tmp_path}/socket", Instruments()
+    server = Server(DataDirectory(data), address, callers=FollowedCallers(callers), instruments=instruments)
+    with server, connected(address) as stubs:
+        method = stubs.channel.unary_unary("/nearhash.v1.LookupService/Lookup")
+        request = lookup_pb2.LookupRequest(hash_type=1, hashes=FAR).SerializeToString()
+
+        def code(*names: str) -> list[str]:
+            calls = [
+                method.future(request, timeout=20, metadata=(("authorization", f"Bearer {name}"),)) for name in names
+            ]
+            return sorted(call.code().name for call in calls)
+
+        assert code("wide") == ["OK"]
+        lookups = Scraped(instruments.joint.collect()).values("nearhash_bank_lookups_total")
+        assert lookups == {(WIDE, "phash64"): 1}
+        assert code("nobody") == ["UNAUTHENTICATED"]
+        assert code("bulk") == ["PERMISSION_DENIED"]
+        # What one second brings, and the one that goes into debt.
+        assert code(*["slow"] * 20).count("RESOURCE_EXHAUSTED") > 10
