@@ -19,6 +19,7 @@ LOOKUPS = """
 import asyncio, sys
 from importlib.metadata import version
 from nearhash_client import AsyncClient, Client, NotFound
+from nearhash_client.admin import AdminClient
 
 target, value, *versions = sys.argv[1:]
 assert [version(name) for name in ("grpcio", "grpcio-status", "protobuf")] == versions
@@ -33,6 +34,11 @@ with Client(target) as client:
         client.lookup([value], banks=["none"])
     except NotFound as error:
         assert "'none'" in str(error)
+
+with AdminClient(target) as admin:
+    status = admin.status()
+    assert status.banks == admin.list_banks() and status.banks[0].radii["pdq256"] >= 0
+    assert status.current.segments["phash64"] and status.current.create_time.tzinfo
 
 async def again():
     async with AsyncClient(target) as client:

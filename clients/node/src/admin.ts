@@ -129,9 +129,16 @@ export class AdminClient {
     return this.applyChanges(bank, [{ withdraw: key }], options);
   }
 
-  /** Builds a generation from all changes and makes it current. `dryRun`: only tell what would change. */
-  publish(options: WaitOptions & { dryRun?: boolean } = {}): Promise<PublishResponse> {
-    const request = { dryRun: options.dryRun ?? false };
+  /**
+   * Builds a generation from all changes and makes it current. `dryRun`: only tell what would change.
+   * `keptGenerations`: so many earlier ones stay for roll back; left out: as many as the server keeps.
+   */
+  publish(options: ChangeOptions & { dryRun?: boolean; keptGenerations?: number } = {}): Promise<PublishResponse> {
+    const request = {
+      dryRun: options.dryRun ?? false,
+      keptGenerations: checkedInt("keptGenerations", options.keptGenerations ?? 0, 0, 2 ** 32 - 1),
+      author: authorOf(options),
+    };
     return this.#channel.call(BankService.method.publish, request, waiting(options));
   }
 
@@ -141,14 +148,15 @@ export class AdminClient {
   }
 
   /** Makes an earlier generation current and pins it; left out or 0n: the newest before the current one. */
-  async rollback(generation = 0n, options: WaitOptions = {}): Promise<Generation> {
-    const request = { generation: checkedUint64("generation", generation) };
+  async rollback(generation = 0n, options: ChangeOptions = {}): Promise<Generation> {
+    const request = { generation: checkedUint64("generation", generation), author: authorOf(options) };
     return required((await this.#channel.call(BankService.method.rollback, request, waiting(options))).generation);
   }
 
   /** Ends a roll back: the newest generation is current again, with all changes since. */
-  async release(options: WaitOptions = {}): Promise<Generation> {
-    return required((await this.#channel.call(BankService.method.release, {}, waiting(options))).generation);
+  async release(options: ChangeOptions = {}): Promise<Generation> {
+    const request = { author: authorOf(options) };
+    return required((await this.#channel.call(BankService.method.release, request, waiting(options))).generation);
   }
 
   /** Returns what is known of the entries of one id, one for each source. Rejects with `NotFound`. */

@@ -101,7 +101,9 @@ test("an entry is added, disabled, withdrawn, and stays so through publish, roll
       [1n, false],
     ],
   );
-  assert.deepEqual((await admin.rollback(1n)).pinned, true);
+  assert.deepEqual((await admin.rollback(1n, { actor: "bob", reason: "a bad list" })).pinned, true);
+  const [newest] = await admin.listAudit({ limit: 1 });
+  assert.equal(newest?.author?.reason, "a bad list");
   await matched(false, 1n);
   assert.equal((await admin.release()).number, 2n);
 
