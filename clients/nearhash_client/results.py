@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .hashers import hashers_of
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -39,6 +41,11 @@ class Match:
     hash: bytes | None
     hash_index: int = 0
     hash_count: int = 0
+
+    @property
+    def hashers(self) -> tuple[str, ...]:
+        """What computed the entry's hashes, with versions, as far as its labels tell."""
+        return hashers_of(self.labels)
 
 
 @dataclass(frozen=True, slots=True)

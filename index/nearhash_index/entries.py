@@ -13,6 +13,7 @@ from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HASH_TYPES, HashType, check_radius, hash_type_named
 
 __all__ = [
+    "HASHER_LABEL",
     "Bank",
     "Entry",
     "EntryKey",
@@ -26,6 +27,9 @@ __all__ = [
     "check_name",
     "radii_with_defaults",
 ]
+
+HASHER_LABEL = "hasher="
+"""What a label begins with that tells what computed an entry's hashes, with version: a decoder changes hashes, too."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")

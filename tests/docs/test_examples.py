@@ -22,7 +22,7 @@ from ..demo.photographs import photographs
 from ..index.formats.lists import md5, pdq
 from ..index.formats.test_ncmec import page, record
 from ..service.certificates import Authority
-from ..service.running import BIN, Running, serving
+from ..service.running import BIN, Running, eventually, serving
 from .pages import ROOT, python_examples, steps
 from .sessions import accepts, is_nearhash, type_in, write_shown_files
 
@@ -59,6 +59,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     cat = images["chelsea"]
     cat.resize((cat.width // 2, cat.height // 2)).save("cat-small.jpg", quality=30)
     images["rocket"].save("other.jpg")
+    images["coins"].save("reported.jpg")
     authority = Authority(tmp_path, "ca")
     authority.issue("backend")
     Path("token").write_text("abc.123")
@@ -120,27 +121,6 @@ def test_the_sessions_of_the_readme_print_what_it_says(target):
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_page_on_hashing_finds_the_cat(target):
-    told: list[dict] = []
-    namespace: dict[str, object] = {"upload": Path("cat-small.jpg").read_bytes(), "log": told.append}
-    Path("clip.mp4").write_bytes(encode(scenes()))
-    for code, _ in python_examples("clients/HASHING.md", target):
-        exec(compile(code, "clients/HASHING.md", "exec"), namespace)  # noqa: S102 - our own page
-    (verdict,) = told
-    assert (verdict["complete"], verdict["banks"][0]["reasons"][0]["entry_id"]) == (True, "chelsea")
-    assert (namespace["verdict"].frames, namespace["verdict"].complete) == (len(scenes()), True)
-    namespace["pool"].close()
-    namespace["client"].close()
-    Path("uploads").mkdir()
-    Path("cat-small.jpg").rename("uploads/cat-small.jpg")
-    for step in steps("clients/HASHING.md"):
-        type_in(step, target, numbers=False)
-    for name in ("hashes", "answers", "verdicts"):
-        (line,) = Path(f"{name}.jsonl").read_text().splitlines()
-        assert json.loads(line)["file"] == "uploads/cat-small.jpg"
-
-
-@pytest.mark.usefixtures("folder")
 def test_the_operators_handbook_tells_what_happens(server):
     Path("lists").symlink_to(server.data)
     frames = f"<fingerprints><md5>{md5(1)}</md5><pdq>{pdq(1)}</pdq></fingerprints>"
@@ -156,8 +136,32 @@ def test_the_operators_handbook_tells_what_happens(server):
 
 
 @pytest.mark.usefixtures("folder")
+def test_the_page_on_hashing_finds_the_cat(target):
+    told: list[dict] = []
+    namespace: dict[str, object] = {"upload": Path("cat-small.jpg").read_bytes(), "log": told.append}
+    Path("clip.mp4").write_bytes(encode(scenes()))
+    for code, _ in python_examples("clients/HASHING.md", target):
+        exec(compile(code, "clients/HASHING.md", "exec"), namespace)  # noqa: S102 - our own page
+    (verdict,) = told
+    assert (verdict["complete"], verdict["banks"][0]["reasons"][0]["entry_id"]) == (True, "chelsea")
+    assert (namespace["verdict"].frames, namespace["verdict"].complete) == (len(scenes()), True)
+    pdq, _ = namespace["hashes"]
+    (added,) = eventually(lambda: namespace["client"].lookup([pdq.value], hash_type="pdq256").matches)
+    assert (added.entry_id, added.hashers) == ("review-18", (pdq.hasher,))
+    namespace["pool"].close()
+    namespace["client"].close()
+    Path("uploads").mkdir()
+    Path("cat-small.jpg").rename("uploads/cat-small.jpg")
+    for step in steps("clients/HASHING.md"):
+        type_in(step, target, numbers=False)
+    for name in ("hashes", "answers", "verdicts"):
+        (line,) = Path(f"{name}.jsonl").read_text().splitlines()
+        assert json.loads(line)["file"] == "uploads/cat-small.jpg"
+
+
+@pytest.mark.usefixtures("folder")
 def test_the_client_page_says_what_happens(target, capsys):
-    # Last: it withdraws the cat.
+    # After all that expect the cat: it withdraws it.
     namespace: dict[str, object] = {"__name__": "example"}
     ran = 0
     for code, output in python_examples("docs/client.md", target):

@@ -76,7 +76,7 @@ def where(folder, tmp_path) -> list[object]:
     where = ["--data", tmp_path / "data"]
     (pdq,) = compute(folder / "1.png", ["pdq256"])
     listed = tmp_path / "list.csv"
-    listed.write_text(f"hash,hash_type,entry_id\n{pdq.hex},pdq256,case-1\n")
+    listed.write_text(f'hash,hash_type,entry_id,hasher\n{pdq.hex},pdq256,case-1,"{pdq.hasher}"\n')
     for arguments in (["bank", "create", "reviewed"], ["import", "reviewed", listed], ["publish"]):
         ok_here(*arguments, *where)
     return where
@@ -86,6 +86,8 @@ def test_the_files_of_a_folder_are_looked_up_and_the_others_told(folder, where):
     done = run_here("lookup", folder, "--json", "--hash-type", "pdq256", *where)
     assert (done.returncode, done.stderr.count("\n"), "text.txt: in no image format" in done.stderr) == (1, 1, True)
     found = {Path(each["query"]).name: each["matches"] for each in map(json.loads, done.stdout.splitlines())}
+    (pdq,) = compute(folder / "1.png", ["pdq256"])
+    assert found["1.png"][0]["labels"] == [f"hasher={pdq.hasher}"]
     assert {name: [match["entry_id"] for match in matches] for name, matches in found.items()} == {
         "0.png": [],
         "1.png": ["case-1"],

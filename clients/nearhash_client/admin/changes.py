@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from nearhash.v1 import banks_pb2
 from nearhash_client.errors import InvalidRequest, invalid
 from nearhash_client.hash_types import find_hash_type
+from nearhash_client.hashers import labels_with_hashers
 from nearhash_client.packing import pack
 from nearhash_client.requests import checked_int
 
@@ -41,11 +42,13 @@ class Entry:
         Pairs of a name from `HASH_TYPES` and a hash as `Client.lookup` takes it. 1 to 255, here and in `quarantined`;
         several PDQ hashes can be the frames of a video.
     labels
-        For whoever gets a match: at most 32.
+        For whoever gets a match: at most 32, `hashers` included.
     quality
         Of the PDQ hash, 0 to 100.
     quarantined
         Hashes to keep aside because they would match too much: degenerate, or of low quality.
+    hashers
+        What computed the hashes, with versions, as `ComputedHash.hasher` tells; `Match.hashers` has them.
     """
 
     key: EntryKey
@@ -53,13 +56,21 @@ class Entry:
     labels: Sequence[str] = ()
     quality: int | None = None
     quarantined: Sequence[tuple[str, object]] = ()
+    hashers: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
-    """Adds an entry or replaces it whole. One that is withdrawn stays so."""
+    """Adds an entry or replaces it whole. One that is withdrawn stays so.
+
+    Attributes
+    ----------
+    stated_time
+        When its source stated it, aware of its zone: nothing is changed if a later statement is known. None: no matter.
+    """
 
     entry: Entry
+    stated_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +82,13 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Stops matching an entry for good, even after a roll back or when a list brings it again; forgets its hashes."""
+    """Stops matching an entry for good, even after a roll back or when a list brings it again; forgets its hashes.
+
+    With a `stated_time`, as of an `Upsert`, it holds against what its source stated before; without, until reinstated.
+    """
 
     key: EntryKey
+    stated_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +126,15 @@ Change = Upsert | Remove | Withdraw | Disable | Enable | Reinstate | Unquarantin
 def change_message(change: Change, field: str) -> banks_pb2.Change:
     """Return a change as a message; raise InvalidRequest, naming `field` and what follows it."""
     match change:
-        case Upsert(entry):
-            return banks_pb2.Change(upsert=_entry_message(entry, f"{field}.entry"))
+        case Upsert(entry, stated):
+            message = _entry_message(entry, f"{field}.entry")
+            return banks_pb2.Change(upsert=message, stated_time=_time(stated, f"{field}.stated_time"))
         case Disable(key, until):
             return banks_pb2.Change(disable=banks_pb2.Disable(key=_key(key), until=_time(until, f"{field}.until")))
         case Remove(key):
             return banks_pb2.Change(remove=_key(key))
-        case Withdraw(key):
-            return banks_pb2.Change(withdraw=_key(key))
+        case Withdraw(key, stated):
+            return banks_pb2.Change(withdraw=_key(key), stated_time=_time(stated, f"{field}.stated_time"))
         case Enable(key):
             return banks_pb2.Change(enable=_key(key))
         case Reinstate(key):
@@ -132,7 +148,7 @@ def _entry_message(entry: Entry, field: str) -> banks_pb2.Entry:
     return banks_pb2.Entry(
         key=_key(entry.key),
         hashes=_hashes(entry.hashes, f"{field}.hashes"),
-        labels=entry.labels,
+        labels=labels_with_hashers(entry.labels, entry.hashers),
         quality=None if entry.quality is None else checked_int(f"{field}.quality", entry.quality, 0, 100),
         quarantined=_hashes(entry.quarantined, f"{field}.quarantined"),
     )

@@ -32,7 +32,11 @@ class Bank:
 
 @dataclass(frozen=True, slots=True)
 class AppliedChanges:
-    """What changes did, and the registry's sequence after them. Withheld are upserts of entries that are withdrawn."""
+    """What changes did, and the registry's sequence after them.
+
+    Withheld are upserts of entries that are withdrawn; `older` are positions of changes that were not made because
+    their source is known to have stated something later.
+    """
 
     sequence: int
     added: int
@@ -40,6 +44,7 @@ class AppliedChanges:
     removed: int
     unchanged: int
     withheld: int
+    older: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class StoredEntry:
     create_time: datetime
     update_time: datetime
     matched: bool
+    stated_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nearhash_client.hashers import hashers_of
 from nearhash_client.hashing import ComputedHash
 from nearhash_client.results import LookupResult
 
@@ -37,6 +38,11 @@ class Reason:
     entry_id: str
     source: str
     labels: tuple[str, ...]
+
+    @property
+    def hashers(self) -> tuple[str, ...]:
+        """What computed the entry's hashes, with versions, as far as its labels tell."""
+        return hashers_of(self.labels)
 
 
 @dataclass(frozen=True, slots=True)

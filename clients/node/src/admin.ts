@@ -21,6 +21,7 @@ import {
 } from "./gen/nearhash/v1/banks_pb.js";
 import { findHashType, type HashTypeName } from "./hash_types.js";
 import { type Hash, packOne } from "./packing.js";
+import { HASHER_LABEL } from "./results.js";
 import type { Target } from "./targets.js";
 
 /** Inclusive radii in bits by hash type. */
@@ -45,6 +46,8 @@ export interface Entry extends EntryKey {
   /** Hashes to keep aside because they would match too much: degenerate, or of low quality. */
   readonly quarantined?: readonly TypedHash[];
   readonly labels?: readonly string[];
+  /** What computed the hashes, with versions: kept as labels, and in `Match.hashers`. */
+  readonly hashers?: readonly string[];
   /** Of the PDQ hash, 0 to 100. */
   readonly quality?: number;
 }
@@ -226,12 +229,12 @@ function statedOf({ statedTime }: { readonly statedTime?: Date }) {
   return statedTime === undefined ? {} : { statedTime: timestampFromDate(statedTime) };
 }
 
-function entryOf({ hashes, quarantined = [], labels = [], quality, ...key }: Entry, field: string) {
+function entryOf({ hashes, quarantined = [], labels = [], hashers = [], quality, ...key }: Entry, field: string) {
   return {
     key: keyOf(key),
     hashes: hashes.map((hash, i) => hashOf(hash, `${field}.hashes[${i}]`)),
     quarantined: quarantined.map((hash, i) => hashOf(hash, `${field}.quarantined[${i}]`)),
-    labels: [...labels],
+    labels: [...labels, ...hashers.map((hasher) => HASHER_LABEL + hasher)],
     ...(quality !== undefined && { quality: checkedInt(`${field}.quality`, quality, 0, 100) }),
   };
 }

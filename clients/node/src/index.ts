@@ -34,6 +34,13 @@ export type {
 export { EntryState } from "./gen/nearhash/v1/banks_pb.js";
 export { HASH_TYPES, type HashTypeName, hashTypeName } from "./hash_types.js";
 export type { Hash } from "./packing.js";
-export type { Allowed, AnsweredBatch, LookupResult, Match, Unsearchable } from "./results.js";
+export {
+  type Allowed,
+  type AnsweredBatch,
+  HASHER_LABEL,
+  type LookupResult,
+  type Match,
+  type Unsearchable,
+} from "./results.js";
 export type { Target } from "./targets.js";
 export { type TLS, tlsFromFiles } from "./tls.js";

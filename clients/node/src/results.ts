@@ -2,6 +2,9 @@
 
 import type { LookupResponse } from "./gen/nearhash/v1/lookup_pb.js";
 
+/** What a label begins with that tells what computed an entry's hashes, with version. */
+export const HASHER_LABEL = "hasher=";
+
 /** An entry within the radius of a hash. */
 export interface Match {
   readonly query: number;
@@ -12,6 +15,8 @@ export interface Match {
   /** Who asserts the entry. */
   readonly source: string;
   readonly labels: readonly string[];
+  /** What computed the entry's hashes, with versions, as far as its labels tell. */
+  readonly hashers: readonly string[];
   /** The entry's own hash, most significant byte first; absent unless the caller may read stored hashes. */
   readonly hash?: Uint8Array;
   /** With `everyHash`: which of the entry's searched hashes of the type it is, from 0, and how many the entry has. */
@@ -73,6 +78,9 @@ export function resultOf(response: LookupResponse, first: number): LookupResult 
       entryId,
       source,
       labels,
+      hashers: labels
+        .filter((label) => label.startsWith(HASHER_LABEL))
+        .map((label) => label.slice(HASHER_LABEL.length)),
       ...(hash.length > 0 && { hash }),
       ...(hashCount > 0 && { hashIndex, hashCount }),
     })),

@@ -1,10 +1,11 @@
 """CSV and TSV with a header: any of these columns, in any order and case.
 
-    hash,hash_type,entry_id,source,labels,quality,action
-    d5c3…,pdq256,case-17,local,video;minor,98,upsert
+    hash,hash_type,entry_id,source,labels,quality,action,hasher
+    d5c3…,pdq256,case-17,local,video;minor,98,upsert,pdqhash 0.2.8
 
 `labels` are separated by semicolons; `quality` is 0 to 100; `action` is `upsert` (also if empty) or `remove`,
-which removes the whole entry that the row names, or the one that the hash itself names.
+which removes the whole entry that the row names, or the one that the hash itself names; `hasher` tells what computed
+the hash, with version, and becomes a label of the entry.
 """
 
 from __future__ import annotations

@@ -28,4 +28,4 @@ def read_hex(path: Path, options: ListOptions) -> Iterator[Row]:
     if options.hash_type is None:
         raise InvalidInput("hash_type", "a file of plain hashes does not tell their type; give one")
     for place, digits in numbered_lines(path):
-        yield place, digits, "", "", "", "", "", ""
+        yield place, digits, "", "", "", "", "", "", ""

@@ -22,6 +22,7 @@ from nearhash_index.formats.rows import FIELDS, Row
 __all__ = ["read_jsonl"]
 
 _HASH_FIELDS = ("hash", "hash_type", "quality")
+_FIELDS_OF_A_HASH = (*_HASH_FIELDS, "hasher")
 _ENTRY_FIELDS = (*FIELDS, "hashes")
 
 
@@ -51,7 +52,7 @@ def _rows(place: str, record: Any) -> list[Row]:
         raise InvalidInput("entry_id", "missing; an entry of several hashes needs one")
     rows: list[Row] = []
     for number, item in enumerate(hashes, start=1):
-        merged = fields | _fields(item, _HASH_FIELDS, "hashes")
+        merged = fields | _fields(item, _FIELDS_OF_A_HASH, "hashes")
         rows.append((f"{place}, hash {number}", *(_text(merged.get(name), name) for name in FIELDS)))
     return rows
 

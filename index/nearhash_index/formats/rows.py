@@ -8,7 +8,16 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from nearhash_index.codes import hex_to_hash
-from nearhash_index.entries import Entry, EntryKey, Hash, check_entry, check_key, check_labels, check_name
+from nearhash_index.entries import (
+    HASHER_LABEL,
+    Entry,
+    EntryKey,
+    Hash,
+    check_entry,
+    check_key,
+    check_labels,
+    check_name,
+)
 from nearhash_index.errors import InvalidInput
 from nearhash_index.formats.items import (
     NOT_COMPARED,
@@ -26,7 +35,7 @@ from nearhash_index.hash_types import HashType, hash_type_named
 
 __all__ = ["FIELDS", "Row", "items_of"]
 
-FIELDS = ("hash", "hash_type", "entry_id", "source", "labels", "quality", "action")
+FIELDS = ("hash", "hash_type", "entry_id", "source", "labels", "quality", "action", "hasher")
 
 Row: TypeAlias = tuple[str, ...]
 """A place, then the text of each of FIELDS, empty where it is missing. A plain tuple, for speed."""
@@ -54,7 +63,7 @@ def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[I
         if isinstance(row, Rejected):
             yield row
             continue
-        place, digits, type_name, entry_id, source, labels_text, quality, action = row
+        place, digits, type_name, entry_id, source, labels_text, quality, action, hasher = row
         try:
             removed = _parsed_action(action) if action else False
             entry_id = entry_id.strip()
@@ -66,6 +75,8 @@ def items_of(rows: Iterable[Row | Rejected], options: ListOptions) -> Iterator[I
                 check_key(EntryKey(_utf8(entry_id, "entry_id"), _DEFAULT_SOURCE))
             source = _parsed_source(source) if source else default_source
             labels = _parsed_labels(labels_text) if labels_text and not removed else ()
+            if hasher and not removed:
+                labels += _parsed_hasher(hasher)
             low = quality and not removed and low_quality_reason(item, _parsed_quality(quality), options.min_quality)
             if pending is not None and entry_id == last_id and source == last_source:
                 if removed is not isinstance(pending, Removal):
@@ -142,6 +153,12 @@ def _parsed_source(text: str) -> str:
 @lru_cache(maxsize=1024)
 def _parsed_labels(text: str) -> tuple[str, ...]:
     return check_labels([label.strip() for label in _utf8(text, "labels").split(";") if label.strip()])
+
+
+@lru_cache(maxsize=1024)
+def _parsed_hasher(text: str) -> tuple[str, ...]:
+    hasher = _utf8(text, "hasher").strip()
+    return check_labels([HASHER_LABEL + hasher], "hasher") if hasher else ()
 
 
 @lru_cache(maxsize=1024)

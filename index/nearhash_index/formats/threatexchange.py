@@ -40,4 +40,4 @@ def read_threatexchange(path: Path, options: ListOptions) -> Iterator[Row | Reje
         if len(words) > 2 or (signal_type and not is_signal(line)):
             yield Rejected(place, f"not '<signal type> <hash>'; the signal types are {', '.join(_HASH_TYPES)}")
         else:
-            yield place, words[-1], _HASH_TYPES.get(signal_type, signal_type), "", "", "", "", ""
+            yield place, words[-1], _HASH_TYPES.get(signal_type, signal_type), "", "", "", "", "", ""

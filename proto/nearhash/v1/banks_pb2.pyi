@@ -332,7 +332,9 @@ class Entry(google.protobuf.message.Message):
         """Of any types. 1 to 255, here and in quarantined. Several PDQ hashes of one entry can be the frames of a video."""
 
     @property
-    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Each match returns them. What computed the hashes belongs here, too: "hasher=pdqhash 0.2.8, pillow 13.0.0"."""
+
     @property
     def quarantined(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Hash]:
         """Hashes to keep aside because they would match too much: degenerate, or of low quality."""

@@ -187,7 +187,9 @@ class Match(google.protobuf.message.Message):
     """
     hash_count: builtins.int
     @property
-    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def labels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The entry's labels. Those that begin with "hasher=" tell what computed its hashes, with version."""
+
     def __init__(
         self,
         *,

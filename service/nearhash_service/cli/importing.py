@@ -59,8 +59,9 @@ def import_list(
     """Import a hash list. Importing it again changes nothing.
 
     CSV columns: hash, and optionally hash_type, entry_id, source, labels (separated by semicolons), quality, action
-    (upsert or remove). Consecutive rows of one entry_id and source make one entry. What is malformed is reported with
-    its place, and the rest imported; the exit status is then 1. What is withdrawn stays so.
+    (upsert or remove), hasher (what computed the hash). Consecutive rows of one entry_id and source make one entry.
+    What is malformed is reported with its place, and the rest imported; the exit status is then 1. What is withdrawn
+    stays so.
 
     Example: nearhash import take-it-down list.csv.gz --dry-run --data data
     """

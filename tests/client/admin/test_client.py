@@ -25,6 +25,7 @@ from nearhash_client.admin import (
     Remove,
     Unquarantine,
     Upsert,
+    Withdraw,
 )
 from nearhash_index.store import DataDirectory
 from nearhash_service.server import Server
@@ -47,6 +48,11 @@ def target(tmp_path_factory) -> Iterator[str]:
 def admin(target) -> Iterator[AdminClient]:
     with AdminClient(target) as client:
         yield client
+
+
+def hashers(target: str, bank: str) -> list[tuple[str, ...]]:
+    with Client(target) as client:
+        return [match.hashers for match in client.lookup([HASH], banks=[bank]).matches]
 
 
 def matched(target: str, bank: str, value: str = HASH, hash_type: str = "phash64") -> list[str]:
@@ -73,14 +79,15 @@ def test_a_bank_is_made_changed_and_listed(admin):
 def test_entries_are_changed_and_matched_accordingly(admin, target):
     admin.create_bank("changing")
     admin.publish()
-    entry = Entry(KEY, [("phash64", HASH), ("md5", bytes(range(16)))], labels=["people"], quality=90)
+    entry = Entry(KEY, [("phash64", HASH), ("md5", bytes(range(16)))], labels=["people"], hashers=["imagehash 4", ""])
     told = admin.apply_changes("changing", [Upsert(entry), Remove(EntryKey("not-there"))], reason="reviewed")
     assert (told.added, told.updated, told.removed, told.unchanged, told.withheld) == (1, 0, 0, 1, 0)
     eventually(lambda: matched(target, "changing") == ["case-1"])
     assert admin.apply_changes("changing", [Upsert(entry)]).unchanged == 1
+    assert hashers(target, "changing") == [("imagehash 4",)]
     (stored,) = admin.get_entry("changing", "case-1").entries
     assert (stored.key, stored.state, stored.matched, stored.disabled_until) == (KEY, "active", True, None)
-    assert (stored.hash_types, stored.labels, stored.quality) == (("phash64", "md5"), ("people",), 90)
+    assert (stored.hash_types, stored.labels) == (("phash64", "md5"), ("people", "hasher=imagehash 4"))
     with pytest.raises(NotFound):
         admin.get_entry("changing", "case-2")
     until = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
@@ -95,6 +102,17 @@ def test_entries_are_changed_and_matched_accordingly(admin, target):
     assert admin.apply_changes("changing", [Reinstate(KEY)]).sequence > told.sequence
     assert admin.apply_changes("changing", [Upsert(entry)], dry_run=True).added == 1
     assert matched(target, "changing") == []
+
+
+def test_what_a_source_stated_before_changes_nothing(admin):
+    admin.create_bank("stated")
+    now = datetime.now(UTC).replace(microsecond=0)
+    entry = Entry(KEY, [("phash64", HASH)], quality=90)
+    assert admin.apply_changes("stated", [Upsert(entry, stated_time=now)]).added == 1
+    told = admin.apply_changes("stated", [Remove(EntryKey("b")), Withdraw(KEY, stated_time=now - timedelta(seconds=1))])
+    assert (told.older, told.updated) == ((1,), 0)
+    (stored,) = admin.get_entry("stated", "case-1").entries
+    assert (stored.state, stored.stated_time, stored.quality) == ("active", now, 90)
 
 
 def test_quarantined_hashes_are_listed_and_released(admin, target):

@@ -89,6 +89,22 @@ def test_malformed_row_spoils_nothing_else(tmp_path: Path, row: str, reason: str
     assert md5(9)[:30] not in rejected.reason
 
 
+def test_what_computed_the_hashes_becomes_labels(tmp_path: Path) -> None:
+    text = "hash,hash_type,entry_id,labels,hasher\n"
+    text += f"{pdq(1)},pdq256,a,cat,pdqhash 0.2.8\n{pdq(2)},pdq256,a,cat,pdqhash 0.2.8\n{md5(1)},md5,a,,\n"
+    text += f"{pdq(3)},pdq256,b,, a 1 \n{pdq(4)},pdq256,b,,b 2\n"
+    text += f"{pdq(5)},pdq256,c,,{'h' * 58}\n{pdq(6)},pdq256,d,,a;b\n"
+    items = read(tmp_path / "list.csv", text)
+    assert [item.entry.labels for item in of(items, Upsert)] == [
+        ("cat", "hasher=pdqhash 0.2.8"),
+        ("hasher=a 1", "hasher=b 2"),
+    ]
+    assert [(item.place, item.reason.partition(":")[0]) for item in of(items, Rejected)] == [
+        ("list.csv, line 7", "hasher"),
+        ("list.csv, line 8", "hasher"),
+    ]
+
+
 def test_quoted_fields_over_lines_and_blocks(tmp_path: Path) -> None:
     text = "hash,hash_type,entry_id,labels\n"
     text += "".join(f'"{md5(i)}",md5,"a ""{i}"", b","one;\ntwo"\n' for i in range(10_000))

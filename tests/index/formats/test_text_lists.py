@@ -76,7 +76,7 @@ def test_json_lines(tmp_path: Path) -> None:
                 "labels": ["p"],
                 "hashes": [
                     {"hash_type": "pdq256", "hash": pdq(3), "quality": 10},
-                    {"hash_type": "md5", "hash": md5(3)},
+                    {"hash_type": "md5", "hash": md5(3), "hasher": "ours 7"},
                     {"hash_type": "md5", "hash": "12"},
                     {"hash_type": "pdna", "hash": "12"},
                     {"hash_type": "sha1", "hash": digits(3, "sha1")},
@@ -93,7 +93,7 @@ def test_json_lines(tmp_path: Path) -> None:
     assert [(item.entry.key.source, item.entry.labels) for item in of(items, Upsert)] == [
         ("x", ("p", "q r")),
         ("local", ("p", "q")),
-        ("local", ("p",)),
+        ("local", ("p", "hasher=ours 7")),
     ]
     assert [(item.place, item.hash.value.hex()) for item in of(items, Quarantined)] == [
         ("list.jsonl, line 3, hash 1", pdq(3))

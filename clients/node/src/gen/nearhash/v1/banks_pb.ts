@@ -353,6 +353,8 @@ export type Entry = Message<"nearhash.v1.Entry"> & {
   hashes: Hash[];
 
   /**
+   * Each match returns them. What computed the hashes belongs here, too: "hasher=pdqhash 0.2.8, pillow 13.0.0".
+   *
    * @generated from field: repeated string labels = 3;
    */
   labels: string[];

@@ -164,6 +164,8 @@ export type Match = Message<"nearhash.v1.Match"> & {
   source: string;
 
   /**
+   * The entry's labels. Those that begin with "hasher=" tell what computed its hashes, with version.
+   *
    * @generated from field: repeated string labels = 6;
    */
   labels: string[];
