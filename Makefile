@@ -49,7 +49,7 @@ format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 
 test: $(READY) ## the tests, in under five minutes
-	$(BIN)/pytest -m 'not long' --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m 'not long' --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-node
 test-node: $(READY) $(NODE) ## the tests of the Node client, against real servers

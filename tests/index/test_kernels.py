@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -42,3 +44,17 @@ def test_codes_that_resemble_the_query_are_answered_when_the_filter_is_given_up(
     matches = Index.build(codes).search(codes[1:2], 1)
     expected = np.flatnonzero(np.bitwise_count(codes[:, 0] ^ codes[1, 0]) <= 1)
     assert sorted(matches.row) == expected.tolist()
+
+
+def test_kernels_run_without_scipy_which_can_be_loaded_afterwards() -> None:
+    code = (
+        "import sys, numpy\n"
+        "from nearhash_index import Index\n"
+        "codes = numpy.zeros((2, 1), numpy.uint64)\n"
+        "print(len(Index.build(codes).search(codes, 0)), 'scipy.linalg' in sys.modules)\n"
+        "import scipy.linalg.cython_blas\n"
+        "from numba import njit\n"
+        "print(njit(lambda a: a @ a)(numpy.eye(2)).trace())\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["4", "False", "2.0"]
