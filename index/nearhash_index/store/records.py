@@ -39,8 +39,10 @@ __all__ = [
     "encode_entry",
     "encode_key",
     "entry_id_prefix",
+    "has_released",
     "pack_number",
     "pack_sequence",
+    "replacing",
     "stated_time_s",
 ]
 
@@ -61,6 +63,7 @@ TYPE_BITS = 0x0F
 _BANK_NUMBER = struct.Struct(">I")
 _SEQUENCE = struct.Struct(">Q")
 _TYPES = {hash_type.number: hash_type for hash_type in HASH_TYPES.values()}
+_MARKED_SIZES_BYTES = {hash_type.number: 1 + hash_type.size_bytes for hash_type in HASH_TYPES.values()}
 
 
 class ChangeKind(IntEnum):
@@ -154,6 +157,21 @@ def encode_entry(stored: StoredEntry | tuple[Entry, EntryState, int, int, int, f
 def stated_time_s(value: bytes) -> int:
     """Return the time that the source stated, of an entry's value; 0 if there is none."""
     return int(_STATED_TIME.unpack_from(value, HEADER.size)[0]) if value[1] & STATED else 0
+
+
+def has_released(value: bytes) -> bool:
+    """Tell whether any of the hashes of an entry's value was released from quarantine."""
+    at = HEADER.size + (STATED_SIZE_BYTES if value[1] & STATED else 0)
+    for _ in range(value[HEADER.size - 1]):
+        if value[at] & RELEASED:
+            return True
+        at += _MARKED_SIZES_BYTES[value[at] & TYPE_BITS]
+    return False
+
+
+def replacing(known: bytes, value: bytes) -> bytes:
+    """Return an entry's new value with what stays of its known one: state, until when, and since when it is there."""
+    return b"%b%b%b%b" % (known[:1], value[1:2], known[2:10], value[10:])
 
 
 def decode_entry(key: bytes, value: bytes) -> StoredEntry:

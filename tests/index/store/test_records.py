@@ -14,8 +14,10 @@ from nearhash_index.store.records import (
     encode_bank,
     encode_entry,
     encode_key,
+    has_released,
     pack_number,
     pack_sequence,
+    replacing,
 )
 
 from ..samples import random_hash
@@ -54,6 +56,14 @@ def stored_entries(draw: st.DrawFn) -> StoredEntry:
     state = draw(st.sampled_from(EntryState))
     times = (draw(NUMBERS), draw(NUMBERS), draw(NUMBERS))
     return StoredEntry(entry._replace(hashes=hashes), state, *times, frozenset(released), draw(NUMBERS | st.just(0)))
+
+
+@given(stored=stored_entries(), other=stored_entries())
+def test_a_new_value_keeps_what_stays_of_a_known_one(stored: StoredEntry, other: StoredEntry) -> None:
+    known, value = encode_entry(stored), encode_entry(other)
+    assert has_released(known) == bool(stored.released)
+    kept = {name: getattr(stored, name) for name in ("state", "disabled_until_s", "created_s")}
+    assert replacing(known, value) == encode_entry(other._replace(**kept))
 
 
 @given(number=NUMBERS, stored=stored_entries())
