@@ -261,14 +261,14 @@ def test_killed_before_every_step(data: Path, process: Process, stages: dict[str
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_killed_amid_every_write(data: Path, process: Process, stages: dict[str, Stage], capsys) -> None:
     ends = do_all(data, process, stages, every_step(stages), 0, tear=True)
     assert all(told.killed for told in ends)
     tell(capsys, f"killed at each of {len(ends)} steps, large writes half done: nothing acknowledged was lost")
 
 
-@pytest.mark.parametrize("share", [0.07, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("share", [0.07, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EIO], ids=errno.errorcode.get)
 def test_disk_that_fails_from_a_step_on(
     data: Path, process: Process, stages: dict[str, Stage], error: int, share: float, capsys

@@ -83,6 +83,6 @@ def test_killed_imports(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(5400)
 def test_a_hundred_killed_imports(tmp_path: Path) -> None:
     kill_imports(tmp_path, 100, MANY)

@@ -117,7 +117,7 @@ def flip(directory: DataDirectory, oracle: Oracle, kind: int, sequences: dict[in
     return directory.current().number
 
 
-@pytest.mark.parametrize("flips", [30, pytest.param(3000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("flips", [30, pytest.param(3000, marks=[pytest.mark.long, pytest.mark.timeout(5400)])])
 def test_each_answer_is_that_of_its_sequence(tmp_path: Path, capsys: pytest.CaptureFixture[str], flips: int) -> None:
     directory, oracle = make_data(tmp_path / "data")
     sequences = {1: oracle.sequence}
