@@ -1,18 +1,21 @@
 """One call for a video: the file itself first, then its frames. Needs the extra `video`."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
+from nearhash_client.aio import AsyncClient
 from nearhash_client.client import Client
 from nearhash_client.deadline import Deadline
 from nearhash_client.errors import NearHashError
 from nearhash_client.hashing import HashingPool, ImageError, Limits
-from nearhash_client.hashing.video import Sampling, compute_video
+from nearhash_client.hashing.video import ComputedVideo, Sampling, compute_video
+from nearhash_client.requests import LookupOptions
 from nearhash_client.results import LookupResult, Match
 
-from .images import Upload, failure, match_image
+from .images import Upload, failure, match_image, match_image_async
 from .policy import Action, Policy
 from .verdicts import Failure, ImageVerdict
 
@@ -127,23 +130,81 @@ def match_video(
     deadline = Deadline(timeout_s)
     exact_alone = replace(policy, perceptual=())
     file = match_image(source, client=client, policy=exact_alone, banks=banks, timeout_s=timeout_s, limits=limits)
-    if file.action is Action.BLOCK or file.allowed:
+    if _settled_by(file):
         return VideoVerdict(file.action, file, failures=file.failures)
     try:
-        hash_it = partial(compute_video, sampling=sampling, min_quality=policy.min_quality, limits=limits)
-        video = pool.run(hash_it, source) if pool else hash_it(source)
+        video = _hashed(source, policy, sampling, limits, pool)
+        found = (
+            client.lookup(_values(video), timeout_s=deadline.remaining_s(), **_terms(banks)) if video.hashes else None
+        )
+    except (ImageError, NearHashError) as error:
+        return _of_file_alone(file, error)
+    return _verdict(policy, file, video, found)
+
+
+async def match_video_async(
+    source: Upload,
+    *,
+    client: AsyncClient,
+    policy: Policy = _DEFAULT_POLICY,
+    banks: Sequence[str] = (),
+    sampling: Sampling = "seconds",
+    timeout_s: float | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+    pool: HashingPool | None = None,
+) -> VideoVerdict:
+    """Do what `match_video` does, hashing in a thread."""
+    deadline = Deadline(timeout_s)
+    file = await match_image_async(
+        source,
+        client=client,
+        policy=replace(policy, perceptual=()),
+        banks=banks,
+        timeout_s=timeout_s,
+        limits=limits,
+    )
+    if _settled_by(file):
+        return VideoVerdict(file.action, file, failures=file.failures)
+    try:
+        video = await asyncio.to_thread(_hashed, source, policy, sampling, limits, pool)
         found = None
         if video.hashes:
-            found = client.lookup(
-                [item.value for item in video.hashes],
-                hash_type="pdq256",
-                banks=banks,
-                max_matches_per_hash=_MATCHES_PER_FRAME,
-                every_hash=True,
-                timeout_s=deadline.remaining_s(),
-            )
+            found = await client.lookup(_values(video), timeout_s=deadline.remaining_s(), **_terms(banks))
     except (ImageError, NearHashError) as error:
-        return VideoVerdict(file.action, file, failures=(*file.failures, failure("pdq256", error)))
+        return _of_file_alone(file, error)
+    return _verdict(policy, file, video, found)
+
+
+def _settled_by(file: ImageVerdict) -> bool:
+    """Tell whether the frames need not be looked up."""
+    return file.action is Action.BLOCK or bool(file.allowed)
+
+
+def _hashed(
+    source: Upload, policy: Policy, sampling: Sampling, limits: Limits, pool: HashingPool | None
+) -> ComputedVideo:
+    hash_it = partial(compute_video, sampling=sampling, min_quality=policy.min_quality, limits=limits)
+    return pool.run(hash_it, source) if pool else hash_it(source)
+
+
+def _values(video: ComputedVideo) -> list[bytes]:
+    return [item.value for item in video.hashes]
+
+
+def _terms(banks: Sequence[str]) -> LookupOptions:
+    return {
+        "hash_type": "pdq256",
+        "banks": banks,
+        "max_matches_per_hash": _MATCHES_PER_FRAME,
+        "every_hash": True,
+    }
+
+
+def _of_file_alone(file: ImageVerdict, error: Exception) -> VideoVerdict:
+    return VideoVerdict(file.action, file, failures=(*file.failures, failure("pdq256", error)))
+
+
+def _verdict(policy: Policy, file: ImageVerdict, video: ComputedVideo, found: LookupResult | None) -> VideoVerdict:
     entries = _by_entry(policy, found, len(video.hashes)) if found else ()
     actions = [entry.action for entry in entries] + ([file.action] if file.action else [])
     return VideoVerdict(

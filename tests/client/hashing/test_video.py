@@ -1,4 +1,5 @@
 import io
+import struct
 from pathlib import Path
 
 import av
@@ -73,6 +74,27 @@ def mpegts(pictures: list[Image.Image]) -> bytes:
                 output.mux(stream.encode(av.VideoFrame.from_image(picture)))
         output.mux(stream.encode())
     return file.getvalue()
+
+
+# What a phone writes for how far a player is to turn the stored frames clockwise: a, b, 0, c, d, 0 of a matrix by which
+# a point goes to (ax + cy, bx + dy), y downwards, as ISO/IEC 14496-12 has it.
+TURNED = {90: (0, 1, 0, -1, 0, 0), 180: (-1, 0, 0, 0, -1, 0), 270: (0, -1, 0, 1, 0, 0)}
+
+
+@pytest.mark.parametrize(("clockwise", "orientation"), [(0, 1), (90, 6), (180, 3), (270, 8)])
+def test_a_video_is_hashed_as_a_player_turns_it(clockwise, orientation):
+    stored = encode([scene.rotate(clockwise, expand=True) for scene in scenes()[:2]])
+    if clockwise:
+        # Of the first track; the movie's own matrix, which comes before, stays.
+        at = stored.index(_matrix(1, 0, 0, 0, 1, 0), stored.index(b"tkhd"))
+        stored = stored[:at] + _matrix(*TURNED[clockwise]) + stored[at + 24 :]
+    for item, scene in zip(compute_video(stored).hashes, scenes(), strict=False):
+        assert (item.frame.width, item.frame.height, item.frame.orientation) == (320, 240, orientation)
+        assert distance(item, compute(scene, ["pdq256"])[0]) <= 10
+
+
+def _matrix(*numbers: int) -> bytes:
+    return struct.pack(">6i", *(number << 16 for number in numbers))
 
 
 def test_keyframes_are_hashed_alone():

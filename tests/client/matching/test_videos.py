@@ -1,8 +1,12 @@
+import asyncio
 import json
 
+import pytest
+
+from nearhash_client import AsyncClient
 from nearhash_client.hashing import HashingPool, Limits
 from nearhash_client.matching import Action, Policy, VideoRule
-from nearhash_client.matching.videos import match_video
+from nearhash_client.matching.videos import match_video, match_video_async
 
 from ..hashing import photographs
 from ..hashing.test_letterbox import load
@@ -73,3 +77,21 @@ def test_what_is_no_video_is_a_failure_and_its_digests_are_looked_up(client):
     text = match_video(b"text", client=client, timeout_s=30)
     assert (text.action, [item.hash_type for item in text.failures]) == (None, ["pdq256"])
     assert json.loads(json.dumps(text.to_dict()))["complete"] is False
+
+
+@pytest.mark.parametrize("upload", ["the file", "a copy", "no video", "too late"])
+def test_an_event_loop_gets_the_same_verdict(client, target, clip, upload):
+    source = {"the file": clip, "a copy": encode(scenes(), "matroska", crf="35"), "no video": b"text"}.get(upload, clip)
+    options = {"timeout_s": 1e-9 if upload == "too late" else 30}
+
+    async def match():
+        async with AsyncClient(target) as opened:
+            return await match_video_async(source, client=opened, **options)
+
+    verdict = asyncio.run(match())
+    expected = match_video(source, client=client, **options)
+    if upload == "too late":
+        assert (verdict.action, verdict.complete, expected.complete) == (None, False, False)
+    else:
+        assert verdict == expected
+        assert verdict.action == (None if upload == "no video" else Action.BLOCK)
