@@ -177,7 +177,13 @@ class BuildStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is published, what waits, and what each worker serves."""
+    """What is published, what waits, and what each worker serves.
+
+    Attributes
+    ----------
+    storage_error : str
+        Why the disk takes no changes at present; empty if it does.
+    """
 
     sequence: int
     current: Generation | None
@@ -187,6 +193,7 @@ class Status:
     disk_size_bytes: int
     plans: tuple[SearchPlan, ...]
     build: BuildStatus | None
+    storage_error: str
 
 
 @dataclass(frozen=True, slots=True)
