@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from multiprocessing.connection import Connection, wait
 from time import sleep
 
@@ -43,6 +44,8 @@ def run_worker(
     metrics : Connection, optional
         Where the supervisor asks for metrics.
     """
+    # Numba would load it, if it is installed, for linear algebra that no kernel does: a third of the time to start.
+    sys.modules["scipy"] = None  # type: ignore[assignment]
     set_up_logging("worker", config.log)
     # An interrupt from the terminal reaches every process; the supervisor alone acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
