@@ -50,7 +50,9 @@ _FLIPS = (
     (np.s_[::-1, ::-1], "rotate180", "transverse"),
 )
 _TRANSPOSE = FORMS.index("transpose")
-_EXACT_PDQ_PIXELS = 512 * 1024
+_EXACT_PDQ_PIXELS = 2 * 1024 * 1024
+"""Above, all forms from one pass stay within the 10 bits that PDQ's authors allow between implementations. A picture of
+256 pixels' width would be off by 30 on average, which is the radius."""
 
 
 class Hashed(NamedTuple):
@@ -76,8 +78,8 @@ class Picture:
 def perceptual_hashes(picture: Picture, hash_type: str, forms: Sequence[str]) -> Iterator[Hashed]:
     """Yield the hashes of a picture in these forms, in the order of `FORMS`.
 
-    The 64-bit hashes are exactly those of the picture turned and mirrored. So are PDQ's up to half a megapixel. Above,
-    all of its forms come from one pass over the picture, and differ by up to about 12 bits from the picture's own that
+    The 64-bit hashes are exactly those of the picture turned and mirrored. So are PDQ's up to two megapixels. Above,
+    all of its forms come from one pass over the picture, and differ by up to about 10 bits from the picture's own that
     was turned: fewer, the larger it is.
     """
     wanted = [form for form in FORMS if form in forms]

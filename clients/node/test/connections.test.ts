@@ -49,6 +49,20 @@ test("calls go round robin over servers, and on when one ends", async (context) 
   client.close();
 });
 
+test("a server that does not serve yet fails no call while another does", async (context) => {
+  const servers = await Promise.all([Server.start(), Server.start()]);
+  context.after(() => Promise.all(servers.map((server) => server.stop())));
+  const admin = new AdminClient(servers[1]?.target ?? "");
+  await admin.createBank("bank");
+  await admin.publish();
+  admin.close();
+  const client = new Client(servers.map(({ target }) => target));
+  for (let i = 0; i < 20; i += 1) {
+    assert.equal((await client.lookup([HASH], { timeoutMs: 20_000 })).generation, 1n);
+  }
+  client.close();
+});
+
 test("TLS and mTLS let in whom they should, and nobody else", async (context) => {
   const folder = certificates("server", "client");
   context.after(() => rmSync(folder, { recursive: true }));

@@ -35,7 +35,7 @@ def test_the_forms_are_the_eight_of_a_square():
     assert tuple(TURNED) == FORMS
 
 
-@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "rocket.jpg", "camera.png"])
+@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "rocket.jpg", "camera.png", "hubble_deep_field.jpg"])
 @pytest.mark.parametrize("hash_type", SIXTY_FOUR_BITS)
 def test_each_form_of_64_bits_is_the_hash_of_the_picture_turned(name, hash_type):
     image = load(name)
@@ -47,7 +47,7 @@ def test_each_form_of_64_bits_is_the_hash_of_the_picture_turned(name, hash_type)
 @pytest.mark.parametrize("name", ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "camera.png"])
 def test_each_form_of_pdq_is_the_hash_of_a_small_picture_turned(name):
     image = load(name)
-    assert image.width * image.height <= 512 * 1024
+    assert image.width * image.height <= 2 * 1024 * 1024
     found = compute(image, ["pdq256"], forms=FORMS)
     for item, each in zip(found, turned(image), strict=True):
         (own,) = compute(each, ["pdq256"])
@@ -56,13 +56,12 @@ def test_each_form_of_pdq_is_the_hash_of_a_small_picture_turned(name):
 
 @pytest.mark.parametrize("name", ["retina.jpg", "hubble_deep_field.jpg"])
 def test_each_form_of_pdq_is_near_the_hash_of_a_large_picture_turned(name):
-    image = load(name)
-    assert image.width * image.height > 512 * 1024
+    image = load(name).resize((1600, 1500))
     found = compute(image, ["pdq256"], forms=FORMS)
     distances = [distance(item, compute(each, ["pdq256"])[0]) for item, each in zip(found, turned(image), strict=True)]
     # The original and its mirror image are exact.
     assert (distances[0], distances[FORMS.index("transpose")]) == (0, 0)
-    assert max(distances) <= 12
+    assert 0 < max(distances) <= 10
     # And each is that of no other form.
     for item in found:
         assert min(distance(item, other) for other in found if other is not item) > 60
