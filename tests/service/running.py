@@ -77,6 +77,15 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("NEARHASH_")}
 
 
+def refused(*arguments: object) -> str:
+    """Run `nearhash serve` where it must refuse to start; return what it says why."""
+    done = subprocess.run(
+        command("serve", *arguments), capture_output=True, text=True, timeout=60, check=False, env=environment()
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    return done.stderr
+
+
 @contextmanager
 def starting(folder: Path, *arguments: object) -> Iterator[Running]:
     """Start `nearhash serve` with these arguments, without waiting until it serves. It has ended at the end."""

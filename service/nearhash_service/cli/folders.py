@@ -12,7 +12,6 @@ from typing import Annotated, Any, BinaryIO
 
 import orjson
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nearhash_client.errors import (
     FailedPrecondition,
@@ -24,6 +23,7 @@ from nearhash_client.errors import (
 )
 from nearhash_index.errors import InvalidInput
 from nearhash_service.cli.printing import errors, print_error
+from nearhash_service.cli.progress import shown_progress
 
 __all__ = ["Answer", "OutputFile", "Processes", "TimeoutS", "files_below", "in_threads", "work_through"]
 
@@ -96,7 +96,7 @@ def work_through(
     with ExitStack() as stack:
         file = stack.enter_context(output.open("a+b"))
         done = _done(file, output)
-        progress = stack.enter_context(_progress())
+        progress = stack.enter_context(shown_progress())
         task = progress.add_task("files", total=None)
         for answer in work(waiting()):
             name, size_bytes, mtime_ns = keys.popleft()
@@ -157,16 +157,3 @@ def _done(file: BinaryIO, output: Path) -> set[int]:
     file.truncate(end)
     file.seek(end)
     return done
-
-
-def _progress() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    )

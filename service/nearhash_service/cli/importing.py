@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nearhash.v1 import banks_pb2
 from nearhash_index.errors import InvalidInput
@@ -20,6 +19,7 @@ from nearhash_index.store.changes import Author, Change, ChangeCounts, Remove
 from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import errors, output
+from nearhash_service.cli.progress import shown_progress
 from nearhash_service.messages import change_message
 
 __all__ = ["app"]
@@ -74,16 +74,7 @@ def import_list(
     )
     if full and (source is None or connection.registry is None):
         raise InvalidInput("--full", "needs --source, whose whole list this is, and --data")
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    ) as progress:
+    with shown_progress() as progress:
         if strict:
             progress.add_task("checking", total=None)
             refuse_rejects(read_list(file, options))
