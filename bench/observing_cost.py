@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES
-from nearhash_service.current_call import note_lookup
 from nearhash_service.metrics.instruments import Instruments
-from nearhash_service.observing import ObservingInterceptor
+from nearhash_service.sight.current_call import note_lookup
+from nearhash_service.sight.observing import ObservingInterceptor
 
 PDQ = HASH_TYPES["pdq256"]
 CALLS = 2_000

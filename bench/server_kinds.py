@@ -28,7 +28,7 @@ from nearhash_index.codes import codes_from_bytes
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.lookup import lookup
 from nearhash_index.store import DataDirectory, Registry
-from nearhash_service.served_view import ServedView
+from nearhash_service.answering.served_view import ServedView
 
 LISTED = Listed("phash64", 10**5)
 HASH_TYPE = HASH_TYPES[LISTED.hash_type]

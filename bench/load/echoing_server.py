@@ -25,7 +25,7 @@ from nearhash_index.codes import codes_from_bytes
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Generation
 from nearhash_service.__main__ import main
-from nearhash_service.rights import ROLES
+from nearhash_service.access.rights import ROLES
 
 # A name like those of the services, so that all that stands around them stands around it.
 SERVICE = "nearhash.v1.BenchService"

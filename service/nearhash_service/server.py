@@ -21,26 +21,26 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2, lookup_pb2_grpc
 from nearhash_index.errors import RegistryLost
 from nearhash_index.store import KEPT_GENERATIONS, DataDirectory, Registry
-from nearhash_service.admission import Admission
-from nearhash_service.bank_service import BankService
+from nearhash_service.access.followed_callers import FollowedCallers
+from nearhash_service.access.followed_certificates import FollowedCertificates
+from nearhash_service.access.gate import Gate
+from nearhash_service.answering.bank_service import BankService
+from nearhash_service.answering.lone_lookups import LoneLookups
+from nearhash_service.answering.lookup_service import LookupService
+from nearhash_service.answering.served_metrics import ServedMetrics
+from nearhash_service.answering.served_view import ServedView
+from nearhash_service.answering.worker_board import WorkerBoard, WorkerNote
 from nearhash_service.config import AdmissionSection
 from nearhash_service.errors import Unauthenticated
-from nearhash_service.followed_callers import FollowedCallers
-from nearhash_service.followed_certificates import FollowedCertificates
-from nearhash_service.gate import Gate
-from nearhash_service.lanes import Lanes
-from nearhash_service.lone_lookups import LoneLookups
-from nearhash_service.lookup_service import LookupService
 from nearhash_service.metrics.instruments import Instruments
-from nearhash_service.metrics.served import ServedMetrics
-from nearhash_service.observing import ObservingInterceptor
-from nearhash_service.query_costs import CandidateSample
-from nearhash_service.rate_limits import RateLimits
-from nearhash_service.reception import Reception
-from nearhash_service.served_view import ServedView
+from nearhash_service.scheduling.admission import Admission
+from nearhash_service.scheduling.lanes import Lanes
+from nearhash_service.scheduling.query_costs import CandidateSample
+from nearhash_service.scheduling.rate_limits import RateLimits
+from nearhash_service.scheduling.reception import Reception
+from nearhash_service.sight.observing import ObservingInterceptor
+from nearhash_service.sight.tracing import Tracing
 from nearhash_service.status import ErrorInterceptor
-from nearhash_service.tracing import Tracing
-from nearhash_service.worker_board import WorkerBoard, WorkerNote
 
 __all__ = ["Server"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import failing_disk
 
 from nearhash_index.store import DataDirectory
+from nearhash_service.answering.worker_board import WorkerBoard
 from nearhash_service.server import Server
-from nearhash_service.worker_board import WorkerBoard
 
 
 def serve(data: Path, address: str) -> None:

@@ -15,9 +15,9 @@ from nearhash_index.entries import Entry, EntryKey, Hash, radii_with_defaults
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Registry, publish
 from nearhash_index.store.changes import Author, Upsert
+from nearhash_service.access.followed_callers import FollowedCallers
+from nearhash_service.access.followed_certificates import FollowedCertificates
 from nearhash_service.config import ConfigSources
-from nearhash_service.followed_callers import FollowedCallers
-from nearhash_service.followed_certificates import FollowedCertificates
 from nearhash_service.server import Server
 
 from ..demo.photographs import generated

@@ -12,8 +12,8 @@ from google.protobuf.message import Message
 
 from nearhash.v1 import banks_pb2, lookup_pb2
 from nearhash_index.store import DataDirectory
+from nearhash_service.access.followed_callers import FollowedCallers
 from nearhash_service.config import ConfigSources, Given
-from nearhash_service.followed_callers import FollowedCallers
 from nearhash_service.server import Server
 
 from .running import CALL_S, Stubs, connected

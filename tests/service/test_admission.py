@@ -20,10 +20,10 @@ from grpc_status import rpc_status
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory
-from nearhash_service import admission, turns
+from nearhash_service.access.followed_callers import FollowedCallers
 from nearhash_service.config import AdmissionSection, Caller
-from nearhash_service.followed_callers import FollowedCallers
 from nearhash_service.metrics.instruments import Instruments
+from nearhash_service.scheduling import admission, turns
 from nearhash_service.server import Server
 
 from .metrics.scraped import Scraped

@@ -3,8 +3,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from nearhash_service.call_pool import CallPool
 from nearhash_service.metrics.buckets import SECONDS, Buckets
+from nearhash_service.scheduling.call_pool import CallPool
 
 from .running import eventually
 

@@ -10,9 +10,9 @@ import pytest
 
 from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory
+from nearhash_service.access.followed_callers import FollowedCallers
+from nearhash_service.access.followed_certificates import FollowedCertificates
 from nearhash_service.config import Caller, TLSSection
-from nearhash_service.followed_callers import FollowedCallers
-from nearhash_service.followed_certificates import FollowedCertificates
 from nearhash_service.server import Server
 
 from .calls import audit, create

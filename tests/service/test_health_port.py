@@ -4,9 +4,9 @@ from grpc_health.v1 import health_pb2
 
 from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory
+from nearhash_service.access.followed_certificates import FollowedCertificates
 from nearhash_service.config import ServerSection, TLSSection
-from nearhash_service.followed_certificates import FollowedCertificates
-from nearhash_service.health_port import HealthPort
+from nearhash_service.processes.health_port import HealthPort
 from nearhash_service.server import Server
 
 from .certificates import Authority

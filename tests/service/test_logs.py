@@ -9,7 +9,7 @@ import pytest
 from nearhash.v1 import lookup_pb2
 from nearhash_index.errors import InvalidInput
 from nearhash_service.config import ConfigSources, Given
-from nearhash_service.logs import Throttle
+from nearhash_service.sight.logs import Throttle
 
 from ..docs.pages import blocks
 from .running import connected, eventually
@@ -34,7 +34,7 @@ def test_a_log_in_json_tells_of_calls_by_the_ids_that_callers_gave_but_tells_no_
     assert running.stop() == 0
     slow, _ = (record for record in records(running) if record["message"].startswith("slow"))
     assert slow["role"] == "worker"
-    assert (slow["level"], slow["logger"]) == ("WARNING", "nearhash_service.observing")
+    assert (slow["level"], slow["logger"]) == ("WARNING", "nearhash_service.sight.observing")
     assert slow["message"].startswith("slow: a lookup of 1 pdq256 hashes with 0 matches took 0.0")
     assert slow["call"]["method"] == "/nearhash.v1.LookupService/Lookup"
     assert (slow["call"]["request_id"], slow["call"]["trace_id"]) == ("upload-17", TRACE)

@@ -10,9 +10,9 @@ import pytest
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory
+from nearhash_service.access.followed_callers import FollowedCallers
+from nearhash_service.answering.lookup_service import LookupService
 from nearhash_service.config import Caller
-from nearhash_service.followed_callers import FollowedCallers
-from nearhash_service.lookup_service import LookupService
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.server import Server
 

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from nearhash_service import rate_limits
-from nearhash_service.rate_limits import RateLimits
+from nearhash_service.scheduling import rate_limits
+from nearhash_service.scheduling.rate_limits import RateLimits
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_callers_have_buckets_of_their_own(tmp_path):
 
 
 def test_processes_take_out_of_one_bucket(tmp_path):
-    taking = "import sys, pathlib; from nearhash_service.rate_limits import RateLimits; "
+    taking = "import sys, pathlib; from nearhash_service.scheduling.rate_limits import RateLimits; "
     taking += "print(RateLimits(pathlib.Path(sys.argv[1])).take('uploads', 500, 1.0))"
     command = [sys.executable, "-c", taking, tmp_path]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "0.0\n"

@@ -1,5 +1,5 @@
-from nearhash_service import refusals
-from nearhash_service.refusals import RefusalLog
+from nearhash_service.access import refusals
+from nearhash_service.access.refusals import RefusalLog
 
 
 def test_a_flood_of_refused_calls_is_counted_not_written(caplog, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 
 from nearhash_index.hash_types import HASH_TYPES
-from nearhash_service.rights import ROLES
+from nearhash_service.access.rights import ROLES
 
 from .calls import RNG, apply, audit, create, hash_message, upsert
 from .guarded import CALLERS, METHODS, call_raw, calling, guarding, token_of

@@ -10,7 +10,7 @@ from nearhash_index.errors import CorruptData, NotPublished, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Registry, publish
 from nearhash_index.store.changes import Upsert, Withdraw
-from nearhash_service.served_view import ServedView
+from nearhash_service.answering.served_view import ServedView
 from nearhash_service.server import Server
 
 from .calls import apply, create, rollback, upsert

@@ -16,7 +16,7 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory
 from nearhash_service.config import TracingSection
 from nearhash_service.server import Server
-from nearhash_service.tracing import Tracing
+from nearhash_service.sight.tracing import Tracing
 
 from .running import connected, eventually
 from .violations import refusal
@@ -87,7 +87,7 @@ def test_errors_are_spans_too_and_only_the_servers_own_are_marked(tmp_path, data
     address = f"unix:{tmp_path}/socket"
     with Server(DataDirectory(data), address, tracing=tracing), connected(address) as stubs:
         refusal(lambda: stubs.lookup(hash_type=5, hashes=b"x"))
-        monkeypatch.setattr("nearhash_service.lookup_service.lookup", None)
+        monkeypatch.setattr("nearhash_service.answering.lookup_service.lookup", None)
         refusal(lambda: stubs.lookup(hash_type=5, hashes=bytes(range(64))))
     tracing.close()
     theirs, ours = collector.spans
@@ -97,9 +97,8 @@ def test_errors_are_spans_too_and_only_the_servers_own_are_marked(tmp_path, data
 
 
 def test_without_an_endpoint_opentelemetry_is_not_even_loaded():
-    program = (
-        "import nearhash_service.worker, sys; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
-    )
+    loaded = "any(name.startswith('opentelemetry') for name in sys.modules)"
+    program = f"import nearhash_service.processes.worker, sys; sys.exit({loaded})"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
     assert Tracing.to(TracingSection()) is None
 

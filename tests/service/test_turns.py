@@ -10,11 +10,11 @@ from time import sleep
 import pytest
 from prometheus_client import Counter
 
-from nearhash_service import turns as turns_module
-from nearhash_service.call_pool import CallPool
 from nearhash_service.errors import Abandoned, Overloaded
 from nearhash_service.metrics.buckets import SECONDS, Buckets
-from nearhash_service.turns import Turns
+from nearhash_service.scheduling import turns as turns_module
+from nearhash_service.scheduling.call_pool import CallPool
+from nearhash_service.scheduling.turns import Turns
 
 from .running import eventually
 

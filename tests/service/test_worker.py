@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from nearhash_service.config import Config, ServerSection
-from nearhash_service.worker import run_worker
+from nearhash_service.processes.worker import run_worker
 
 from .running import connected
 

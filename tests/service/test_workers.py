@@ -8,7 +8,7 @@ from itertools import pairwise
 from multiprocessing.connection import wait
 from time import monotonic
 
-from nearhash_service.workers import Start, Worker, Workers
+from nearhash_service.processes.workers import Start, Worker, Workers
 
 from .running import alive
 

@@ -10,11 +10,11 @@ from rich.table import Table
 from nearhash.v1 import banks_pb2
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import HASH_TYPES, check_radius
+from nearhash_service.answering.wire_types import hash_type_number, type_name
 from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.estimating import estimate
 from nearhash_service.cli.printing import output, table
-from nearhash_service.wire_types import hash_type_number, type_name
 
 __all__ = ["app", "bank_table"]
 

@@ -10,10 +10,10 @@ import typer
 from nearhash.v1 import banks_pb2
 from nearhash_index.entries import EntryKey
 from nearhash_index.store.changes import Change, Disable, Enable, Reinstate, Remove, Withdraw
+from nearhash_service.answering.messages import change_message
 from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import output
-from nearhash_service.messages import change_message
 
 __all__ = ["PANEL", "Bank", "EntryId", "Reason", "Source", "app", "apply_change"]
 

@@ -9,9 +9,9 @@ import typer
 from nearhash.v1 import banks_pb2
 from nearhash_index.errors import InvalidInput
 from nearhash_index.hash_types import check_radius, hash_type_named
+from nearhash_service.answering.wire_types import hash_type_number
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import output, table
-from nearhash_service.wire_types import hash_type_number
 
 __all__ = ["estimate"]
 

@@ -16,11 +16,11 @@ from nearhash_index.formats import LIST_FORMATS, ListOptions, read_list
 from nearhash_index.hash_types import hash_type_named
 from nearhash_index.importing import ImportReport, find_absent, import_items, refuse_rejects
 from nearhash_index.store.changes import Author, Change, ChangeCounts, Remove
+from nearhash_service.answering.messages import change_message
 from nearhash_service.cli.author import author
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import errors, output
 from nearhash_service.cli.progress import shown_progress
-from nearhash_service.messages import change_message
 
 __all__ = ["app"]
 

@@ -9,10 +9,10 @@ import typer
 from nearhash.v1 import banks_pb2
 from nearhash_index.entries import EntryKey
 from nearhash_index.store.changes import Unquarantine
+from nearhash_service.answering.wire_types import type_name
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.entries import Bank, EntryId, Reason, Source, apply_change
 from nearhash_service.cli.printing import output, table
-from nearhash_service.wire_types import type_name
 
 __all__ = ["app"]
 

@@ -8,8 +8,8 @@ from nearhash_service.cli.printing import output
 from nearhash_service.cli.settings import config_sources
 from nearhash_service.cli.shared_options import with_options_of
 from nearhash_service.config import Config, ConfigSources
-from nearhash_service.logs import set_up_logging
-from nearhash_service.supervisor import serve as run_workers
+from nearhash_service.processes.supervisor import serve as run_workers
+from nearhash_service.sight.logs import set_up_logging
 
 __all__ = ["app"]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import typer
 
 from nearhash.v1 import banks_pb2, lookup_pb2
+from nearhash_service.answering.wire_types import type_name
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.entries import PANEL, Bank, EntryId
 from nearhash_service.cli.printing import local_time, output, table
-from nearhash_service.wire_types import type_name
 
 __all__ = ["app"]
 

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc
+from nearhash_service.answering.wire_types import type_name
 from nearhash_service.cli.banks import bank_table
 from nearhash_service.cli.connection import Connection, connected
 from nearhash_service.cli.printing import local_time, output, table
-from nearhash_service.wire_types import type_name
 
 __all__ = ["app", "build_text"]
 

@@ -8,7 +8,7 @@ import pytest
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 from nearhash_index import errors
 from nearhash_service.metrics.calls import CallCounts
-from nearhash_service.observing import ObservingInterceptor
+from nearhash_service.sight.observing import ObservingInterceptor
 from nearhash_service.status import ErrorInterceptor
 
 from ..running import Stubs, connected

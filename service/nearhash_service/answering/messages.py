@@ -29,8 +29,8 @@ from nearhash_index.store.changes import (
 )
 from nearhash_index.store.generation import Manifest
 from nearhash_index.store.records import StoredEntry
-from nearhash_service.wire_types import hash_type_number, hash_type_of
-from nearhash_service.worker_board import WorkerNote
+from nearhash_service.answering.wire_types import hash_type_number, hash_type_of
+from nearhash_service.answering.worker_board import WorkerNote
 
 __all__ = [
     "audit_message",

@@ -11,14 +11,14 @@ from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
 from nearhash_index.lookup import Found, lookup, stored_hashes
 from nearhash_index.view import View
-from nearhash_service.admission import Admission
-from nearhash_service.callers import check_banks, current_caller
+from nearhash_service.access.callers import check_banks, current_caller
+from nearhash_service.answering.served_view import ServedView
+from nearhash_service.answering.wire_types import hash_type_of
 from nearhash_service.config import Caller
-from nearhash_service.current_call import note_lookup
 from nearhash_service.metrics.lookups import LookupCounts
-from nearhash_service.query_costs import CandidateSample, QueryCosts
-from nearhash_service.served_view import ServedView
-from nearhash_service.wire_types import hash_type_of
+from nearhash_service.scheduling.admission import Admission
+from nearhash_service.scheduling.query_costs import CandidateSample, QueryCosts
+from nearhash_service.sight.current_call import note_lookup
 
 __all__ = ["MAX_BATCH", "LookupService"]
 

@@ -15,9 +15,9 @@ from time import monotonic
 
 from prometheus_client import Counter
 
-from nearhash_service.call_pool import CallPool
 from nearhash_service.errors import Overloaded
 from nearhash_service.metrics.buckets import Buckets
+from nearhash_service.scheduling.call_pool import CallPool
 
 __all__ = ["Turns"]
 

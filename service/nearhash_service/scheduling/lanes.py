@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 
-from nearhash_service.call_pool import CallPool
 from nearhash_service.config import AdmissionSection
 from nearhash_service.metrics.buckets import Buckets
 from nearhash_service.metrics.instruments import Instruments
-from nearhash_service.turns import Turns
+from nearhash_service.scheduling.call_pool import CallPool
+from nearhash_service.scheduling.turns import Turns
 
 __all__ = ["CALL_COST_S", "Lane", "Lanes", "current_lane"]
 

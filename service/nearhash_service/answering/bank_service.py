@@ -16,10 +16,10 @@ from nearhash_index.store.build_progress import BuildProgress
 from nearhash_index.store.changes import check_author
 from nearhash_index.store.diff import publish_diff
 from nearhash_index.store.generation import Manifest
-from nearhash_service.authors import author_of
-from nearhash_service.building import publish_in_own_process
-from nearhash_service.estimating import estimate_in_own_process
-from nearhash_service.messages import (
+from nearhash_service.access.authors import author_of
+from nearhash_service.answering.building import publish_in_own_process
+from nearhash_service.answering.estimating import estimate_in_own_process
+from nearhash_service.answering.messages import (
     audit_message,
     bank_message,
     build_message,
@@ -32,10 +32,10 @@ from nearhash_service.messages import (
     stored_message,
     worker_message,
 )
+from nearhash_service.answering.served_view import ServedView
+from nearhash_service.answering.wire_types import hash_type_of
+from nearhash_service.answering.worker_board import WorkerBoard, WorkerNote
 from nearhash_service.metrics.instruments import Instruments
-from nearhash_service.served_view import ServedView
-from nearhash_service.wire_types import hash_type_of
-from nearhash_service.worker_board import WorkerBoard, WorkerNote
 
 __all__ = ["MAX_CHANGES", "BankService"]
 

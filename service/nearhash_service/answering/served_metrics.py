@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from nearhash_index.errors import NearHashIndexError
 from nearhash_index.view import View
-from nearhash_service.served_view import ServedView
+from nearhash_service.answering.served_view import ServedView
 
 __all__ = ["ServedMetrics"]
 

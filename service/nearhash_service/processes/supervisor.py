@@ -13,17 +13,17 @@ from socket import socket
 
 from nearhash_index.errors import InvalidInput
 from nearhash_index.store import DataDirectory, Registry
-from nearhash_service.addresses import reserve
-from nearhash_service.building import AutoPublish
+from nearhash_service.answering.building import AutoPublish
 from nearhash_service.config import Config, ConfigSources
 from nearhash_service.metrics.directory import DirectoryMetrics
 from nearhash_service.metrics.exposition import expose
 from nearhash_service.metrics.gathering import GatheredMetrics
 from nearhash_service.metrics.instruments import Instruments
-from nearhash_service.rate_limits import RateLimits
-from nearhash_service.received_signals import receive_signals, received
-from nearhash_service.worker import run_worker
-from nearhash_service.workers import Start, Worker, Workers
+from nearhash_service.processes.addresses import reserve
+from nearhash_service.processes.received_signals import receive_signals, received
+from nearhash_service.processes.worker import run_worker
+from nearhash_service.processes.workers import Start, Worker, Workers
+from nearhash_service.scheduling.rate_limits import RateLimits
 
 __all__ = ["serve"]
 

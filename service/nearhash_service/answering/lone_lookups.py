@@ -15,14 +15,14 @@ import grpc
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.view import Reach, View
-from nearhash_service.callers import current_caller
+from nearhash_service.access.callers import current_caller
+from nearhash_service.answering.served_view import ServedView
 from nearhash_service.config import Caller
-from nearhash_service.current_call import note_lookup
 from nearhash_service.interceptors import Handler, UnaryInterceptor
-from nearhash_service.lanes import CALL_COST_S, current_lane
 from nearhash_service.metrics.lookups import LookupCounts
-from nearhash_service.query_costs import CandidateSample
-from nearhash_service.served_view import ServedView
+from nearhash_service.scheduling.lanes import CALL_COST_S, current_lane
+from nearhash_service.scheduling.query_costs import CandidateSample
+from nearhash_service.sight.current_call import note_lookup
 
 __all__ = ["LoneLookups"]
 

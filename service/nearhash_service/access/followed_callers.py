@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 
 from nearhash_index.errors import InvalidInput
-from nearhash_service.callers import KnownCallers
+from nearhash_service.access.callers import KnownCallers
 from nearhash_service.config import Caller, ConfigSources
 
 __all__ = ["FollowedCallers"]

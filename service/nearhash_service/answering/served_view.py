@@ -19,7 +19,7 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
 from nearhash_index.store.delta import DeltaFollower
 from nearhash_index.view import View
-from nearhash_service.worker_board import WorkerNote
+from nearhash_service.answering.worker_board import WorkerNote
 
 __all__ = ["ServedView"]
 

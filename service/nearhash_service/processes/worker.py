@@ -9,17 +9,17 @@ from multiprocessing.connection import Connection, wait
 from time import sleep
 
 from nearhash_index.store import DataDirectory
+from nearhash_service.access.followed_callers import FollowedCallers
+from nearhash_service.access.followed_certificates import FollowedCertificates
+from nearhash_service.answering.worker_board import WorkerBoard
 from nearhash_service.config import Config, ConfigSources
-from nearhash_service.followed_callers import FollowedCallers
-from nearhash_service.followed_certificates import FollowedCertificates
-from nearhash_service.health_port import HealthPort
-from nearhash_service.logs import set_up_logging
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.reporting import Reporter
-from nearhash_service.received_signals import receive_signals
+from nearhash_service.processes.health_port import HealthPort
+from nearhash_service.processes.received_signals import receive_signals
 from nearhash_service.server import Server
-from nearhash_service.tracing import Tracing
-from nearhash_service.worker_board import WorkerBoard
+from nearhash_service.sight.logs import set_up_logging
+from nearhash_service.sight.tracing import Tracing
 
 __all__ = ["run_worker"]
 

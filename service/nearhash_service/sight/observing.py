@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 
 from nearhash.v1 import lookup_pb2
-from nearhash_service.current_call import current_call, current_call_is
 from nearhash_service.interceptors import Handler, UnaryInterceptor
 from nearhash_service.metrics.calls import CallCounts
-from nearhash_service.tracing import Tracing
+from nearhash_service.sight.current_call import current_call, current_call_is
+from nearhash_service.sight.tracing import Tracing
 
 __all__ = ["ObservingInterceptor"]
 

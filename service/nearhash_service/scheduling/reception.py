@@ -15,9 +15,9 @@ import grpc
 from google.rpc import code_pb2
 from prometheus_client import Counter
 
-from nearhash_service.lanes import Lane, Lanes, current_lane
+from nearhash_service.access.rights import ROLES
 from nearhash_service.metrics.calls import CallCounts
-from nearhash_service.rights import ROLES
+from nearhash_service.scheduling.lanes import Lane, Lanes, current_lane
 from nearhash_service.status import refusal
 
 __all__ = ["PRIORITY", "Reception"]

@@ -6,7 +6,7 @@ import grpc
 
 from nearhash.v1 import banks_pb2
 from nearhash_index.store.changes import Author
-from nearhash_service.callers import ANYBODY, certificate_names, current_caller
+from nearhash_service.access.callers import ANYBODY, certificate_names, current_caller
 
 __all__ = ["author_of"]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import grpc
 
-from nearhash_service.callers import current_caller
+from nearhash_service.access.callers import current_caller
 
 __all__ = ["CurrentCall", "LookupNote", "current_call", "current_call_is", "note_lookup"]
 

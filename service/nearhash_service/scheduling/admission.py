@@ -11,11 +11,11 @@ from time import monotonic, perf_counter, sleep
 
 import grpc
 
-from nearhash_service.callers import current_caller
+from nearhash_service.access.callers import current_caller
 from nearhash_service.errors import Abandoned, Forbidden, Overloaded, TooLate
-from nearhash_service.lanes import CALL_COST_S, Lane, Lanes, current_lane
-from nearhash_service.rate_limits import RateLimits
-from nearhash_service.reception import PRIORITY
+from nearhash_service.scheduling.lanes import CALL_COST_S, Lane, Lanes, current_lane
+from nearhash_service.scheduling.rate_limits import RateLimits
+from nearhash_service.scheduling.reception import PRIORITY
 
 __all__ = ["Admission"]
 

@@ -9,12 +9,12 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from nearhash_index.errors import InvalidInput
-from nearhash_service.callers import KnownCallers, set_current_caller
+from nearhash_service.access.callers import KnownCallers, set_current_caller
+from nearhash_service.access.refusals import RefusalLog
+from nearhash_service.access.rights import ROLES
 from nearhash_service.config import Caller
 from nearhash_service.errors import Forbidden, Unauthenticated
 from nearhash_service.interceptors import Handler, UnaryInterceptor
-from nearhash_service.refusals import RefusalLog
-from nearhash_service.rights import ROLES
 
 __all__ = ["Gate"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 
 from nearhash_service.config import TracingSection
-from nearhash_service.current_call import current_call
+from nearhash_service.sight.current_call import current_call
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -13,11 +13,11 @@ from time import monotonic
 from pythonjsonlogger.json import JsonFormatter
 
 from nearhash_service.config import LogSection
-from nearhash_service.current_call import current_call
+from nearhash_service.sight.current_call import current_call
 
 __all__ = ["Throttle", "set_up_logging"]
 
-_THROTTLED = ("nearhash_service.observing",)
+_THROTTLED = ("nearhash_service.sight.observing",)
 """Loggers to which every call may write, if all are slow."""
 
 

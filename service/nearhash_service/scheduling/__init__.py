@@ -1,0 +1,1 @@
+"""When a call is answered: the threads of its kind, its turn, its share, or a refusal."""
