@@ -36,6 +36,7 @@ before(async () => {
       source: "local",
       hashes: [{ hashType: "phash64", value } as const],
       labels: ["reviewed", "münchen"],
+      hashers: ["ImageHash 4.3.2"],
     },
   }));
   await admin.applyChanges("photos", changes);
@@ -60,7 +61,15 @@ test("entries within the radius are found, with what the server knows of them", 
     timeoutMs: 10_000,
   });
   assert.deepEqual(result.matches, [
-    { query: 0, distance: 5, bank: "photos", entryId: "photo-7", source: "local", labels: ["reviewed", "münchen"] },
+    {
+      query: 0,
+      distance: 5,
+      bank: "photos",
+      entryId: "photo-7",
+      source: "local",
+      labels: ["reviewed", "münchen", "hasher=ImageHash 4.3.2"],
+      hashers: ["ImageHash 4.3.2"],
+    },
   ]);
   assert.equal(result.generation, 1n);
   assert.ok(result.sequence >= sequence);

@@ -25,7 +25,7 @@ class AdmissionSection(Section, frozen=True):
         Meta(
             gt=0,
             le=600,
-            description="Refuse interactive lookups that take longer than 4 ms, the oldest first, when those that wait "
+            description="Refuse interactive lookups that take longer than 4 ms when those that wait "
             "would take longer than that together, and are more than 16.",
         ),
     ] = 0.25

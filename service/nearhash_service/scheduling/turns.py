@@ -1,8 +1,8 @@
-"""Turns of large lookups: a few work at a time, and the others wait for theirs.
+"""Turns of large lookups: a few work at a time, and the others wait for theirs, in order.
 
-They wait in order, as long as that ends. Once more come than can be answered, to wait in order would make all of them
-late. Then the newest goes first, and those that have waited for long are refused: what is still answered is answered
-soon. When nothing had to be refused for a while, they wait in order again.
+Once more come than can be answered, to wait would make all of them late. Then only so many may wait as work, and the
+others are refused at once, which costs little: what is still answered is answered soon. When nothing had to be refused
+for a while, more may wait again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ _ALWAYS_WAIT = 16
 """So many may wait whatever they cost: a single caller has several under way, and nobody else may be there."""
 _OVERLOADED_S = 1.0
 """After a refusal."""
-_PATIENCE = 2.0
-"""Of what a lookup takes: while there is overload, one that has waited for longer is refused."""
 _LEAST_RETRY_S = 0.05
 _LOOK_EVERY_S = 0.1
 
@@ -74,8 +72,9 @@ class Turns:
         Raises
         ------
         Overloaded
-            If too much waits, and this one has waited for longer than others.
+            If too much waits.
         """
+        self._check_room()
         with self._pool.set_aside():
             self._wait(_Waiting(cost_s), check_wanted)
             try:
@@ -83,12 +82,22 @@ class Turns:
             finally:
                 self._leave()
 
+    def _check_room(self) -> None:
+        """Refuse one that comes while there is overload, before a thread is started in its place."""
+        with self._lock:
+            now_s = monotonic()
+            if now_s > self._overloaded_until_s or len(self._waiting) < self._at_once:
+                return
+            self._overloaded_until_s = now_s + _OVERLOADED_S
+            retry_after_s = self._retry_after_s()
+        raise self._overloaded(retry_after_s)
+
     def _wait(self, waiting: _Waiting, check_wanted: Callable[[], None]) -> None:
         with self._lock:
             self._waiting.append(waiting)
             self._waiting_s += waiting.cost_s
             if len(self._waiting) > _ALWAYS_WAIT and self._waiting_s > self._most_wait_s:
-                self._refuse(self._waiting[0])
+                self._begin_overload()
             self._give_turns()
         try:
             while not waiting.decided.wait(_LOOK_EVERY_S):
@@ -97,9 +106,23 @@ class Turns:
             self._give_up(waiting)
             raise
         if waiting.retry_after_s:
-            self._refused.inc()
-            message = f"too many large lookups wait for their turn here; try again in {waiting.retry_after_s:.2f} s"
-            raise Overloaded(message, waiting.retry_after_s)
+            raise self._overloaded(waiting.retry_after_s)
+
+    def _begin_overload(self) -> None:
+        """Refuse those that have waited for longest, until so many wait as work. Lock held by caller."""
+        self._overloaded_until_s = monotonic() + _OVERLOADED_S
+        while len(self._waiting) > self._at_once:
+            refused = self._take(self._waiting[0])
+            refused.retry_after_s = self._retry_after_s()
+            refused.decided.set()
+
+    def _retry_after_s(self) -> float:
+        return max(self._waiting_s, _LEAST_RETRY_S)
+
+    def _overloaded(self, retry_after_s: float) -> Overloaded:
+        self._refused.inc()
+        message = f"too many large lookups wait for their turn here; try again in {retry_after_s:.2f} s"
+        return Overloaded(message, retry_after_s)
 
     def _leave(self) -> None:
         with self._lock:
@@ -116,23 +139,11 @@ class Turns:
 
     def _give_turns(self) -> None:
         """Give the turns that are free. Lock held by caller."""
-        now_s = monotonic()
-        overloaded = now_s < self._overloaded_until_s
-        if overloaded:
-            for waiting in [w for w in self._waiting if now_s - w.since_s > _PATIENCE * w.cost_s]:
-                self._refuse(waiting)
         while self._waiting and self._working < self._at_once:
-            chosen = self._take(self._waiting[-1 if overloaded else 0])
+            chosen = self._take(self._waiting[0])
             self._working += 1
-            self._waits.add(now_s - chosen.since_s)
+            self._waits.add(monotonic() - chosen.since_s)
             chosen.decided.set()
-
-    def _refuse(self, waiting: _Waiting) -> None:
-        """Refuse one that waits. Lock held by caller."""
-        self._overloaded_until_s = monotonic() + _OVERLOADED_S
-        self._take(waiting)
-        waiting.retry_after_s = max(self._waiting_s, _LEAST_RETRY_S)
-        waiting.decided.set()
 
     def _take(self, waiting: _Waiting) -> _Waiting:
         """Take one out of those that wait. Lock held by caller."""
