@@ -16,7 +16,7 @@ from .deadline import Deadline
 from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
 from .patience import pause_s
-from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int, checked_number
+from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int
 from .results import AnsweredBatch, LookupResult
 from .tokens import Token
 
@@ -39,14 +39,12 @@ class AsyncClient:
         max_waiting: int = 10_000,
     ) -> None:
         self._target = target
-        self._max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
-        self._max_concurrent_calls = checked_int("max_concurrent_calls", max_concurrent_calls, 1, 2**31 - 1)
         self._gatherer = Gatherer(
             self._send_gathered,
-            max_batch=self._max_batch,
-            max_calls=self._max_concurrent_calls,
-            max_waiting=checked_int("max_waiting", max_waiting, 1, 2**31 - 1),
-            max_delay_s=checked_number("max_delay_ms", max_delay_ms, 0, 60_000) / 1000,
+            max_batch=max_batch,
+            max_concurrent_calls=max_concurrent_calls,
+            max_waiting=max_waiting,
+            max_delay_ms=max_delay_ms,
         )
         self._gathered_calls: set[asyncio.Task[None]] = set()
         self._channel = open_aio_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
@@ -60,10 +58,10 @@ class AsyncClient:
         The first call of a large batch that fails cancels the others and fails the lookup.
         """
         deadline = Deadline(timeout_s)
-        parts = Terms(**options).split(hashes, self._max_batch)
+        parts = Terms(**options).split(hashes, self._gatherer.max_batch)
         if len(parts) == 1:
             return merge(parts, [await self._call(parts[0].request, deadline)])
-        turn = asyncio.Semaphore(self._max_concurrent_calls)
+        turn = asyncio.Semaphore(self._gatherer.max_concurrent_calls)
 
         async def call_in_turn(part: Part) -> lookup_pb2.LookupResponse:
             async with turn:
@@ -106,7 +104,7 @@ class AsyncClient:
         """Look up any number of hashes, which may come asynchronously, as `Client.lookup_many` does."""
         Deadline(timeout_s)
         first = checked_int("first_query", first_query, 0, 2**63)
-        parts = Terms(**options).stream_async(hashes, self._max_batch, first)
+        parts = Terms(**options).stream_async(hashes, self._gatherer.max_batch, first)
         return self._answer_in_order(parts, lambda: Deadline(timeout_s))
 
     async def ready(self, timeout_s: float) -> None:
@@ -150,7 +148,7 @@ class AsyncClient:
         try:
             async for part in parts:
                 under_way.append((part, asyncio.create_task(self._call_until(part, deadline()))))
-                if len(under_way) == self._max_concurrent_calls:
+                if len(under_way) == self._gatherer.max_concurrent_calls:
                     sent, call = under_way.popleft()
                     yield answered_batch(sent, await call)
             while under_way:

@@ -18,7 +18,7 @@ from .deadline import Deadline
 from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
 from .patience import pause_s
-from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int, checked_number
+from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int
 from .results import AnsweredBatch, LookupResult
 from .tokens import Token
 
@@ -69,14 +69,12 @@ class Client:
         max_waiting: int = 10_000,
     ) -> None:
         self._target = target
-        self._max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
-        self._max_concurrent_calls = checked_int("max_concurrent_calls", max_concurrent_calls, 1, 2**31 - 1)
         self._gatherer = Gatherer(
             self._send_gathered,
-            max_batch=self._max_batch,
-            max_calls=self._max_concurrent_calls,
-            max_waiting=checked_int("max_waiting", max_waiting, 1, 2**31 - 1),
-            max_delay_s=checked_number("max_delay_ms", max_delay_ms, 0, 60_000) / 1000,
+            max_batch=max_batch,
+            max_concurrent_calls=max_concurrent_calls,
+            max_waiting=max_waiting,
+            max_delay_ms=max_delay_ms,
         )
         self._channel = open_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
         self._stub = lookup_pb2_grpc.LookupServiceStub(self._channel)
@@ -121,7 +119,7 @@ class Client:
             For everything else that went wrong in the call: see `nearhash_client.errors`.
         """
         deadline = Deadline(timeout_s)
-        parts = Terms(**options).split(hashes, self._max_batch)
+        parts = Terms(**options).split(hashes, self._gatherer.max_batch)
         if len(parts) == 1:
             return merge(parts, [self._call(parts[0].request, deadline)])
         with closing(self._calls(parts, lambda: deadline)) as calls:
@@ -205,7 +203,7 @@ class Client:
         """
         Deadline(timeout_s)
         first = checked_int("first_query", first_query, 0, 2**63)
-        parts = Terms(**options).stream(hashes, self._max_batch, first)
+        parts = Terms(**options).stream(hashes, self._gatherer.max_batch, first)
         return self._answer_in_order(parts, lambda: Deadline(timeout_s))
 
     def ready(self, timeout_s: float) -> None:
@@ -258,7 +256,7 @@ class Client:
                 until = deadline()
                 sent = self._stub.Lookup.future(part.request, timeout=until.remaining_s(), metadata=metadata)
                 under_way.append((part, until, sent))
-                if len(under_way) == self._max_concurrent_calls:
+                if len(under_way) == self._gatherer.max_concurrent_calls:
                     yield under_way.popleft()
             while under_way:
                 yield under_way.popleft()

@@ -20,7 +20,7 @@ from nearhash.v1 import lookup_pb2
 from .answers import take_apart
 from .deadline import Deadline
 from .errors import Overloaded
-from .requests import request_of
+from .requests import checked_int, checked_number, request_of
 from .results import LookupResult
 
 
@@ -90,14 +90,17 @@ class Gatherer:
     ----------
     send
         Begins a call, without waiting for its answer. It ends with `answered` or `failed`, in whatever thread.
-    max_batch
-        Most lookups in one call.
-    max_calls
-        Most calls with equal terms under way at once.
-    max_waiting
-        Most lookups that wait; more are refused.
-    max_delay_s
-        How long a lookup waits for company although a call could begin.
+    max_batch, max_concurrent_calls, max_waiting, max_delay_ms
+        As given to the client. The calls are those with equal terms.
+
+    Attributes
+    ----------
+    max_batch, max_concurrent_calls, max_delay_s
+
+    Raises
+    ------
+    InvalidRequest
+        If a parameter is wrong.
     """
 
     def __init__(
@@ -105,15 +108,15 @@ class Gatherer:
         send: Callable[[GatheredCall], None],
         *,
         max_batch: int,
-        max_calls: int,
+        max_concurrent_calls: int,
         max_waiting: int,
-        max_delay_s: float,
+        max_delay_ms: float,
     ) -> None:
         self._send = send
-        self._max_batch = max_batch
-        self._max_calls = max_calls
-        self._max_waiting = max_waiting
-        self.max_delay_s = max_delay_s
+        self.max_batch = checked_int("max_batch", max_batch, 1, 2**31 - 1)
+        self.max_concurrent_calls = checked_int("max_concurrent_calls", max_concurrent_calls, 1, 2**31 - 1)
+        self._max_waiting = checked_int("max_waiting", max_waiting, 1, 2**31 - 1)
+        self.max_delay_s = checked_number("max_delay_ms", max_delay_ms, 0, 60_000) / 1000
         self._lock = threading.Lock()
         self._queues: dict[bytes, _Queue] = {}
         self._waiting = 0
@@ -168,10 +171,10 @@ class Gatherer:
     def _next(self, key: bytes) -> GatheredCall | None:
         """Return the next call, if one may begin. The lock is held by the caller."""
         queue = self._queues.get(key)
-        if queue is None or queue.calls >= self._max_calls or not self._may_go(queue):
+        if queue is None or queue.calls >= self.max_concurrent_calls or not self._may_go(queue):
             return None
         lookups: list[Waiting] = []
-        while queue.waiting and len(lookups) < self._max_batch:
+        while queue.waiting and len(lookups) < self.max_batch:
             lookup = queue.waiting.popleft()
             self._waiting -= 1
             if not lookup.answer.done():
@@ -184,6 +187,6 @@ class Gatherer:
         return None
 
     def _may_go(self, queue: _Queue) -> bool:
-        if not queue.waiting or len(queue.waiting) >= self._max_batch or not self.max_delay_s:
+        if not queue.waiting or len(queue.waiting) >= self.max_batch or not self.max_delay_s:
             return True
         return time.monotonic() - queue.waiting[0].since_s >= self.max_delay_s
