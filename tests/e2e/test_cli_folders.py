@@ -111,7 +111,7 @@ def test_a_folder_is_looked_up_once_and_what_failed_again(folder, where, tmp_pat
     with Image.open(folder / "1.png") as image:
         image.save(folder / "text.txt", "PNG")
     again = run_here(*arguments)
-    assert (again.returncode, again.stderr) == (0, f"{out}: 1 files added, 4 there already, 0 failed\n")
+    assert (again.returncode, again.stderr) == (0, f"{out}: 1 file added, 4 there already, 0 failed\n")
     assert lines(out)[-1]["hashes"][1]["matches"][0]["entry_id"] == "case-1"
 
 

@@ -108,7 +108,8 @@ def work_through(
             file.write(orjson.dumps({"file": name, "size_bytes": size_bytes, "mtime_ns": mtime_ns, **answer}) + b"\n")
             file.flush()
             written += 1
-    errors.print(f"{output}: {written:,} files added, {skipped:,} there already, {failed:,} failed", soft_wrap=True)
+    files = "file" if written == 1 else "files"
+    errors.print(f"{output}: {written:,} {files} added, {skipped:,} there already, {failed:,} failed", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
