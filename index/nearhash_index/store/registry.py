@@ -42,6 +42,7 @@ _MAX_SIZE_BYTES = 1 << 40
 """Address space reserved for the map; the file grows only as needed."""
 _MAX_READERS = 4096
 """Snapshots at one time, of all processes: more than 256 workers have threads."""
+_FORGOTTEN_AT_ONCE = 50_000
 _LOST = "the disk failed in the last step of an earlier change, and only a new process can open the registry again"
 
 
@@ -210,11 +211,17 @@ class Registry:
             return records
 
     def forget_changes(self, up_to: int) -> None:
-        """Shorten the change log: drop what came up to that sequence, inclusive. The last change always stays."""
-        with self._writing() as txn, txn.cursor(db=self._changes) as cursor:
-            end = pack_sequence(min(up_to + 1, self._last_sequence(txn)))
-            while cursor.first() and cursor.key() < end:
-                cursor.delete()
+        """Shorten the change log: drop what came up to that sequence, inclusive. The last change always stays.
+
+        In transactions of bounded size, since another writer, who may be withdrawing, waits for one to end.
+        """
+        while True:
+            with self._writing() as txn, txn.cursor(db=self._changes) as cursor:
+                end = pack_sequence(min(up_to + 1, self._last_sequence(txn)))
+                for _ in range(_FORGOTTEN_AT_ONCE):
+                    if not cursor.first() or cursor.key() >= end:
+                        return
+                    cursor.delete()
 
     def _put_entries(self, txn: Any, known: dict[bytes, bytes], changed: dict[bytes, bytes | None]) -> None:
         """Write new values and delete entries; keep the list of those that come back by time."""

@@ -12,6 +12,7 @@ from nearhash_index.entries import Bank, Entry, EntryKey, Hash
 from nearhash_index.errors import AlreadyExists, InvalidInput, NearHashIndexError, StorageFailed, UnknownName
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Registry
+from nearhash_index.store import registry as registry_module
 from nearhash_index.store.changes import ChangeCounts, Remove, Upsert, Withdraw
 
 from ..samples import AUTHOR, MD5, PDQ256, PHASH64, entry, random_entries, random_hash, upserts
@@ -276,6 +277,17 @@ def test_forgetting_changes_keeps_the_sequence_and_the_entries(path: Path, up_to
     with Registry(DataDirectory(path)) as registry:
         assert everything(registry) == before
         assert registry.apply("bank", [Upsert(A)], AUTHOR) == ChangeCounts(102, added=1)
+
+
+def test_many_changes_are_forgotten_in_several_transactions(registry: Registry, monkeypatch) -> None:
+    monkeypatch.setattr(registry_module, "_FORGOTTEN_AT_ONCE", 30)
+    registry.create_bank("bank", {}, author=AUTHOR)
+    registry.apply("bank", upserts(random_entries(100)), AUTHOR)
+    before, transaction = everything(registry), registry._env.info()["last_txnid"]
+    registry.forget_changes(100)
+    # 30, 30, 30 and 10.
+    assert registry._env.info()["last_txnid"] == transaction + 4
+    assert everything(registry) == before
 
 
 def test_an_empty_registry_has_no_changes_to_forget(registry: Registry) -> None:
