@@ -9,7 +9,9 @@ from nearhash_index.entries import Entry, EntryKey, Hash
 from nearhash_index.errors import CorruptData, NotPublished, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Registry, publish
+from nearhash_index.store import generation as generation_module
 from nearhash_index.store.changes import Upsert, Withdraw
+from nearhash_service.answering import served_view
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.server import Server
 
@@ -62,6 +64,26 @@ def served_from(directory: DataDirectory) -> Iterator[tuple[ServedView, Registry
         yield ServedView(directory, registry), registry
 
 
+def test_a_generation_is_not_refused_for_what_fails_in_following_changes(two, monkeypatch):
+    monkeypatch.setattr(served_view, "_FOLLOW_EVERY_S", 0.0)
+    failures = []
+    with served_from(two) as (served, _):
+        assert served.refresh()
+        two.set_current(Current(2))
+
+        def fail() -> None:
+            failures.append(StorageFailed("the disk failed"))
+            raise failures[-1]
+
+        monkeypatch.setattr(served, "_follow_changes", fail)
+        with pytest.raises(StorageFailed):
+            served.refresh()
+        monkeypatch.undo()
+        assert len(failures) > 1
+        assert served.refresh()
+        assert (number_of(served), served.error()) == (2, "")
+
+
 def test_a_new_generation_is_exchanged_while_the_old_one_still_answers(two):
     with served_from(two) as (served, _):
         assert served.refresh()
@@ -73,6 +95,29 @@ def test_a_new_generation_is_exchanged_while_the_old_one_still_answers(two):
     count = old.first_added
     assert count == served.get().first_added - 1
     assert "added" not in {old.entry(number).entry_id for number in range(count)}
+
+
+def test_changes_are_followed_while_another_generation_is_being_opened(two, monkeypatch):
+    monkeypatch.setattr(generation_module, "_READ_BYTES", 4096)
+    monkeypatch.setattr(served_view, "_FOLLOW_EVERY_S", 0.0)
+    seen = []
+    with served_from(two) as (served, registry):
+        assert served.refresh()
+        two.set_current(Current(2))
+        sequence = registry.apply(EMPTY, [Withdraw(EntryKey("added", "local"))], AUTHOR).sequence
+
+        def pause(duration_s: float) -> None:
+            assert duration_s < 0.01
+            seen.append((number_of(served), served.get().sequence))
+
+        monkeypatch.setattr(served_view.time, "sleep", pause)
+        assert served.refresh()
+        monkeypatch.undo()
+        assert (number_of(served), served.get().sequence) == (2, sequence)
+    assert seen[0][0] == 1
+    assert seen[0][1] < sequence
+    # The last pauses are those in which the old generation is let go of.
+    assert set(seen[1:]) == {(1, sequence), (2, sequence)}
 
 
 def test_a_change_makes_a_new_view_and_leaves_the_old_one_as_it_was(two, sample):

@@ -19,8 +19,9 @@ Entries are sorted by (bank, entry id, source).
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +36,7 @@ from nearhash_index.errors import CorruptData
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
 from nearhash_index.store.mapped_arrays import ArraySpec, map_arrays
+from nearhash_index.store.mapped_pages import forget_pages
 from nearhash_index.store.sealed_json import read_sealed, seal
 
 __all__ = ["DATA_FILE", "MANIFEST_FILE", "EntryTable", "Generation", "Manifest", "Segment", "file_checksum"]
@@ -43,7 +45,12 @@ DATA_FILE = "data.mdb"
 MANIFEST_FILE = "MANIFEST.json"
 _MAGIC = "nearhash generation"
 _VERSION = 1
-_READ_BYTES = 8 << 20
+_READ_BYTES = 1 << 20
+_CLOCK_STEP_NS = 2 * 10**9
+"""File systems' clocks take steps: a file changed that lately may change again at what is the same time to them."""
+
+_verified: set[tuple[int, int, int, str]] = set()
+"""Data files that this process has verified, by device, inode, time of the last change, and checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +173,29 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """An open generation. Its files stay mapped until the last array taken from it is gone."""
+    """An open generation. Its files stay mapped until the last array taken from it is gone.
+
+    Attributes
+    ----------
+    mapped : mapping from name to array
+        All that the other attributes consist of, as it lies in the file.
+    """
 
     manifest: Manifest
     entries: EntryTable
     segments: Mapping[str, Segment]
+    mapped: Mapping[str, NDArray[Any]]
 
     @classmethod
-    def open(cls, folder: Path) -> Generation:
-        """Verify and map the generation at `folder`, in one pass over its file.
+    def open(cls, folder: Path, between_reads: Callable[[], object] = lambda: None) -> Generation:
+        """Verify and map the generation at `folder`, in one pass over its file, unless this process has verified it.
 
         Everything is verified before LMDB sees the file, which trusts what it maps.
+
+        Parameters
+        ----------
+        between_reads : callable
+            Called after each MiB that is verified, which takes some 0.2 ms, to do or wait for something else.
 
         Raises
         ------
@@ -184,7 +203,7 @@ class Generation:
             Corrupt if anything is missing, or differs by one bit from what was published.
         """
         manifest = Manifest.read(folder)
-        _check_data_file(folder / DATA_FILE, manifest)
+        _check_data_file(folder / DATA_FILE, manifest, between_reads)
         arrays = map_arrays(folder, manifest.arrays)
         segments = {
             name: Segment(
@@ -194,7 +213,11 @@ class Generation:
             for name in HASH_TYPES
             if name in manifest.hash_counts
         }
-        return cls(manifest, EntryTable(**_below(arrays, "entries/")), segments)
+        return cls(manifest, EntryTable(**_below(arrays, "entries/")), segments, arrays)
+
+    def forget_pages(self, between_steps: Callable[[], object]) -> None:
+        """Make closing the map short, once another generation is served; see `mapped_pages`."""
+        forget_pages(self.mapped.values(), between_steps)
 
     def find(self, bank_name: str, key: EntryKey) -> int | None:
         """Return the row of an entry, or None if the generation does not have it; O(log entries)."""
@@ -206,25 +229,33 @@ class Generation:
         return None
 
 
-def file_checksum(path: Path) -> str:
-    """Return the XXH3 128-bit sum of a file, in hexadecimal."""
+def file_checksum(path: Path, between_reads: Callable[[], object] = lambda: None) -> str:
+    """Return the XXH3 128-bit sum of a file, in hexadecimal. `between_reads` is called after each MiB."""
     checksum = xxhash.xxh3_128()
     buffer = bytearray(_READ_BYTES)
     with path.open("rb") as file:
         while size := file.readinto(buffer):
             checksum.update(memoryview(buffer)[:size])
+            between_reads()
     return checksum.hexdigest()
 
 
-def _check_data_file(path: Path, manifest: Manifest) -> None:
+def _check_data_file(path: Path, manifest: Manifest, between_reads: Callable[[], object]) -> None:
     try:
-        size_bytes = path.stat().st_size
+        found = path.stat()
     except FileNotFoundError:
         raise CorruptData(f"{path} is missing") from None
-    if size_bytes != manifest.data_size_bytes:
-        raise CorruptData(f"{path} has {size_bytes} bytes instead of {manifest.data_size_bytes}")
-    if file_checksum(path) != manifest.data_checksum:
+    if found.st_size != manifest.data_size_bytes:
+        raise CorruptData(f"{path} has {found.st_size} bytes instead of {manifest.data_size_bytes}")
+    # The kernel sets the time of the last change, which nobody can set back.
+    identity = found.st_dev, found.st_ino, found.st_ctime_ns, manifest.data_checksum
+    if identity in _verified:
+        return
+    began_ns = time.time_ns()
+    if file_checksum(path, between_reads) != manifest.data_checksum:
         raise CorruptData(f"{path} is damaged: its checksum does not fit its content")
+    if began_ns - found.st_ctime_ns > _CLOCK_STEP_NS:
+        _verified.add(identity)
 
 
 def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

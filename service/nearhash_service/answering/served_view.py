@@ -11,6 +11,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -22,6 +24,12 @@ from nearhash_index.view import View
 from nearhash_service.answering.worker_board import WorkerNote
 
 __all__ = ["ServedView"]
+
+_FOLLOW_EVERY_S = 0.1
+_OTHERS_SHARE = 2.0
+"""Of the time that a step takes."""
+_LONGEST_PAUSE_S = 0.002
+"""Longer steps have waited for the disk."""
 
 _log = logging.getLogger(__name__)
 
@@ -132,7 +140,7 @@ class ServedView:
     def _exchange(self, current: Current) -> None:
         started_s = time.perf_counter()
         try:
-            generation = Generation.open(self._directory.generation_path(current.number))
+            generation = self._open(current.number)
         except NearHashIndexError as error:
             self._refused = current, error
             raise
@@ -143,7 +151,7 @@ class ServedView:
         view = View(generation, delta)
         if not self._on_demand:
             _warm(view)
-        self._view, self._follower = view, follower
+        old, self._view, self._follower = self._view, view, follower
         self._served, self._refused, self._error = current, None, None
         self.reload_count += 1
         self.last_reload_s = time.perf_counter() - started_s
@@ -154,6 +162,13 @@ class ServedView:
             generation.manifest.entry_count,
             self.last_reload_s,
         )
+        if old is not None and old.generation.manifest.number != current.number:
+            old.generation.forget_pages(_Pace(self._follow_changes))
+
+    def _open(self, number: int) -> Generation:
+        """Open a generation; while there is another one to answer from, slowly, and following changes."""
+        path = self._directory.generation_path(number)
+        return Generation.open(path) if self._view is None else Generation.open(path, _Pace(self._follow_changes))
 
     def _follow_changes(self) -> None:
         if self._view is None or self._follower is None:
@@ -170,6 +185,31 @@ class ServedView:
         if str(error) != self.error():
             _log.error("a newer generation is not served: %s", error)
         self._error = error
+
+
+class _Pace:
+    """Called between the steps of long work, leaves most of a core to calls: they would queue up behind 0.2 s of work.
+
+    Parameters
+    ----------
+    follow : callable
+        Called every tenth of a second: a withdrawal must not wait for the end.
+    """
+
+    def __init__(self, follow: Callable[[], object]) -> None:
+        self._follow = follow
+        self._step_s = self._followed_s = time.perf_counter()
+
+    def __call__(self) -> None:
+        """Pause after a step."""
+        now_s = time.perf_counter()
+        time.sleep(min(_OTHERS_SHARE * (now_s - self._step_s), _LONGEST_PAUSE_S))
+        if now_s - self._followed_s > _FOLLOW_EVERY_S:
+            # What fails here is no fault of the generation; the next look meets it again, and tells it.
+            with suppress(NearHashIndexError):
+                self._follow()
+            self._followed_s = now_s
+        self._step_s = time.perf_counter()
 
 
 def _warm(view: View) -> None:

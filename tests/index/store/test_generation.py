@@ -7,6 +7,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from nearhash_index.entries import Entry
 from nearhash_index.errors import CorruptData, NotADataDirectory, WrongVersion
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory, Generation, Registry, publish
+from nearhash_index.store import generation as generation_module
 from nearhash_index.store.sealed_json import read_sealed, seal
 
 from ..samples import AUTHOR, MD5, PDQ256, PHASH64, entry, random_entries, random_hash, upserts
@@ -274,3 +276,39 @@ def test_random_damage_is_refused_and_crashes_nothing(path: Path, rounds: int) -
     assert [damage for damage in damages if damage.split()[-1] not in refusals] == []
     assert {damage.split()[0] for damage in damages} == {"MANIFEST.json", "data.mdb"}
     assert repaired == "repaired opened 1"
+
+
+def test_what_was_verified_is_verified_again_only_once_it_has_changed(path: Path, monkeypatch) -> None:
+    folder = published(path, {"omega": ENTRIES["omega"]})
+    data = folder / "data.mdb"
+    reads: list[None] = []
+    sleep(0.02)
+    monkeypatch.setattr(generation_module, "_CLOCK_STEP_NS", 0)
+    for _ in range(3):
+        Generation.open(folder, lambda: reads.append(None))
+    assert len(reads) == 1
+    times, content = data.stat(), bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    sleep(0.02)
+    data.write_bytes(content)
+    os.utime(data, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(CorruptData, match="checksum"):
+        Generation.open(folder)
+
+
+def test_a_file_that_changed_lately_is_verified_each_time(path: Path) -> None:
+    folder = published(path, {"omega": ENTRIES["omega"]})
+    reads: list[None] = []
+    for _ in range(3):
+        Generation.open(folder, lambda: reads.append(None))
+    assert len(reads) == 3
+
+
+def test_pages_that_were_let_go_of_hold_what_they_held(path: Path) -> None:
+    generation = Generation.open(published(path, {"bank": random_entries(2000)}))
+    before = {name: array.copy() for name, array in generation.mapped.items()}
+    steps: list[None] = []
+    generation.forget_pages(lambda: steps.append(None))
+    assert steps
+    for name, array in generation.mapped.items():
+        np.testing.assert_array_equal(array, before[name])
