@@ -19,7 +19,7 @@ from nearhash_service.server import Server
 from .calls import RNG, apply, change, hash_message, upsert
 from .metrics.scraped import Scraped
 from .running import Stubs, connected, eventually
-from .sample import EMPTY, NARROW, WIDE
+from .sample import EMPTY, NARROW, WIDE, WIDE_RADII, flipped
 
 FAR = b"\x0f\x35\x96\xc3\x5a\x69\xa5\x3c"
 
@@ -116,6 +116,29 @@ def test_it_is_counted_as_others_are(served, sample):
     assert scraped.values("nearhash_bank_lookups_total", **of_type) == {(NARROW,): 3, (WIDE,): 3, (EMPTY,): 3}
     assert scraped.total("grpc_server_handled_total", grpc_code="OK") == 3
     assert scraped.values("nearhash_query_candidates_count", **of_type) == {(): 1}
+
+
+def test_each_caller_is_answered_from_banks_of_its_own(tmp_path, data, sample):
+    callers = [
+        Caller(name=bank, roles=("lookup",), banks=(bank,), token_sha256=(sha256(bank.encode()).hexdigest(),))
+        for bank in (NARROW, WIDE)
+    ]
+    address = f"unix:{tmp_path}/socket"
+    with Server(DataDirectory(data), address, callers=FollowedCallers(callers)), connected(address) as stubs:
+        method = stubs.channel.unary_unary("/nearhash.v1.LookupService/Lookup")
+
+        def banks_found(caller: str, value: bytes) -> set[str]:
+            request = lookup_pb2.LookupRequest(hash_type=1, hashes=value).SerializeToString()
+            answer = method(request, timeout=20, metadata=(("authorization", f"Bearer {caller}"),))
+            return {match.bank for match in lookup_pb2.LookupResponse.FromString(answer).matches}
+
+        # What the first one is told fast, within the radius of its bank, is not to be told to the other.
+        assert banks_found(NARROW, FAR) == set()
+        assert banks_found(WIDE, FAR) == set()
+        for value in sample.hashes(HASH_TYPES["phash64"], WIDE)[:20]:
+            near = flipped(RNG, value, WIDE_RADII["phash64"])
+            assert banks_found(NARROW, near) == set()
+            assert banks_found(WIDE, near) == {WIDE}
 
 
 def test_callers_have_their_banks_and_limits(tmp_path, data):

@@ -304,11 +304,22 @@ def test_a_file_that_changed_lately_is_verified_each_time(path: Path) -> None:
     assert len(reads) == 3
 
 
-def test_pages_that_were_let_go_of_hold_what_they_held(path: Path) -> None:
-    generation = Generation.open(published(path, {"bank": random_entries(2000)}))
+def test_pages_that_were_let_go_of_are_not_mapped_and_hold_what_they_held(path: Path) -> None:
+    folder = published(path, {"bank": random_entries(30_000)})
+    generation = Generation.open(folder)
     before = {name: array.copy() for name, array in generation.mapped.items()}
+    size_bytes = sum(array.nbytes for array in before.values())
+    assert mapped_bytes(folder) > 0.9 * size_bytes
     steps: list[None] = []
     generation.forget_pages(lambda: steps.append(None))
     assert steps
+    assert mapped_bytes(folder) < 0.2 * size_bytes
     for name, array in generation.mapped.items():
         np.testing.assert_array_equal(array, before[name])
+
+
+def mapped_bytes(folder: Path) -> int:
+    """Return how much of a generation's map is in this process's page table."""
+    maps = Path("/proc/self/smaps").read_text()
+    own = re.findall(rf"{re.escape(str(folder))}/data.mdb\n.*?^Rss: +(\d+) kB", maps, re.DOTALL | re.MULTILINE)
+    return 1024 * sum(map(int, own))
