@@ -118,10 +118,10 @@ def test_work_stops_soon_after_a_caller_has_gone(slow, capsys):
 def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow, capsys, monkeypatch):
     server, stubs = slow
     begin_s = perf_counter()
-    code, message, _ = refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=0.1, metadata=BULK))
+    code, message, _ = refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=0.3, metadata=BULK))
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "the deadline comes sooner" in message
-    assert perf_counter() - begin_s < 0.1
+    assert perf_counter() - begin_s < 0.3
     monkeypatch.setattr(admission, "_SURE", 0.0)
     begin_s = perf_counter()
     assert (

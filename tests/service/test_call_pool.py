@@ -25,9 +25,19 @@ def waits():
 
 
 @pytest.fixture
-def pool(waits):
-    with CallPool("calls", 2, waits) as pool:
+def name(request):
+    """Of the pool of this test alone: threads of an earlier one may still be ending."""
+    return f"calls of {request.node.name}"
+
+
+@pytest.fixture
+def pool(name, waits):
+    with CallPool(name, 2, waits) as pool:
         yield pool
+
+
+def thread_count(name: str) -> int:
+    return sum(thread.name == name for thread in threading.enumerate())
 
 
 def receive(pool: CallPool, call: Call) -> bool:
@@ -71,8 +81,7 @@ def test_waits_are_counted(pool, waits):
     assert total_s >= 0.75
 
 
-def test_another_thread_takes_the_place_of_a_call_that_is_set_aside(pool):
-    usual = threading.active_count()
+def test_another_thread_takes_the_place_of_a_call_that_is_set_aside(pool, name):
     go = threading.Event()
 
     def long_call() -> bool:
@@ -85,10 +94,10 @@ def test_another_thread_takes_the_place_of_a_call_that_is_set_aside(pool):
         assert pool.submit(divmod, 7, 2).result(20) == (3, 1)
     # At once, and not when somebody looks.
     assert monotonic() - begin_s < 5
-    assert threading.active_count() == usual + 5
+    assert thread_count(name) == 2 + 5
     go.set()
     assert all(future.result(10) for future in futures)
-    eventually(lambda: pool.submit(divmod, 7, 2).result(10) and threading.active_count() <= usual)
+    eventually(lambda: pool.submit(divmod, 7, 2).result(10) and thread_count(name) == 2)
 
 
 def test_calls_of_before_are_told_apart(pool):
@@ -105,8 +114,7 @@ def test_calls_of_before_are_told_apart(pool):
     after.set()
 
 
-def test_calls_whose_messages_do_not_come_are_worked_around(pool):
-    usual = threading.active_count()
+def test_calls_whose_messages_do_not_come_are_worked_around(pool, name):
     slow = [Call() for _ in range(50)]
     futures = [pool.submit(receive, pool, call) for call in slow]
     begin_s = monotonic()
@@ -114,12 +122,12 @@ def test_calls_whose_messages_do_not_come_are_worked_around(pool):
     assert monotonic() - begin_s < 10
     # They are let be as long as there are threads for them.
     assert not any(call.cancelled.is_set() for call in slow)
-    assert threading.active_count() >= usual + 48
+    assert thread_count(name) >= 2 + 48
     for call in slow:
         call.cancelled.set()
     for future in futures:
         future.result(10)
-    eventually(lambda: threading.active_count() <= usual)
+    eventually(lambda: thread_count(name) == 2)
 
 
 def test_calls_that_occupy_too_many_threads_are_given_up(pool):
@@ -130,8 +138,8 @@ def test_calls_that_occupy_too_many_threads_are_given_up(pool):
     assert sum(call.cancelled.is_set() for call in slow) >= 200
 
 
-def test_its_threads_end_with_it():
-    before = threading.active_count()
-    with CallPool("calls", 3, Buckets(SECONDS)) as pool:
+def test_its_threads_end_with_it(name):
+    with CallPool(name, 3, Buckets(SECONDS)) as pool:
         assert pool.submit(divmod, 7, 2).result(10) == (3, 1)
-    eventually(lambda: threading.active_count() <= before)
+        assert thread_count(name) == 3
+    eventually(lambda: not any(thread.name.startswith(name) for thread in threading.enumerate()))

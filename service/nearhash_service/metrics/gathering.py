@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,6 +48,10 @@ class GatheredMetrics(Collector):
     def connect(self) -> Connection:
         """Return the end of a new pipe for a worker that is about to start; to be closed here once it has it."""
         ours, theirs = multiprocessing.Pipe()
+        for link in list(self._links.values()):
+            if link.has_ended():
+                # Its number is free once its thread has noticed.
+                link.noticed.wait(_PATIENCE_S)
         with self._lock:
             number = next(number for number in count() if number not in self._links)
             self._links[number] = _Link(ours)
@@ -84,6 +89,7 @@ class GatheredMetrics(Collector):
             if link.last is not None:
                 self._ended.add(link.last, str(number), ended=True)
             self._crashes += not finished
+        link.noticed.set()
 
 
 class _Link:
@@ -93,12 +99,24 @@ class _Link:
     ----------
     last : Snapshot, optional
         What the worker told last; nothing before it serves.
+    noticed : Event
+        Set once its end has been taken into account.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.last: Snapshot | None = None
+        self.noticed = threading.Event()
         self._connection = connection
         self._answered = threading.Event()
+
+    def has_ended(self) -> bool:
+        """Tell whether the worker's end of the pipe is closed."""
+        poll = select.poll()
+        with suppress(OSError):  # this end is closed, too
+            # Without asking for anything: a hang-up is told all the same, and a report that waits is not.
+            poll.register(self._connection, 0)
+            return bool(poll.poll(0))
+        return True
 
     def ask(self) -> None:
         """Put a question, unless one is open, or the worker is still starting."""

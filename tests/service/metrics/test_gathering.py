@@ -138,3 +138,13 @@ def test_scrapes_at_once_agree(gathered):
     for thread in threads:
         thread.join()
     assert [queries(scraped)["0",] for scraped in seen] == [9] * 8
+
+
+def test_the_successor_of_one_that_has_just_ended_has_its_number(gathered):
+    other = gathered.connect()
+    for _ in range(200):
+        worker = gathered.connect()
+        assert sorted(gathered._links) == [0, 1]
+        worker.close()
+    assert not other.closed
+    eventually(lambda: scrape(gathered).total("nearhash_worker_crashes_total") == 200)
