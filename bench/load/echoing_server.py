@@ -80,7 +80,7 @@ def _with_bench_methods(make: Callable[..., grpc.Server]) -> Callable[..., grpc.
 
 
 # Whoever may look up may call them.
-ROLES.update({ECHO: "lookup", SEARCH_ALONE: "lookup"})
+ROLES.update(dict.fromkeys((ECHO, SEARCH_ALONE), frozenset({"lookup"})))
 # At import, and not below: a spawned worker imports this module, but does not run it.
 grpc.server = _with_bench_methods(grpc.server)
 

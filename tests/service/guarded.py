@@ -23,6 +23,7 @@ CALLERS = {
     "reader": {"roles": ["lookup"]},
     "narrow": {"roles": ["lookup"], "banks": [NARROW, "not-there"]},
     "trusted": {"roles": ["lookup"], "read_hashes": True},
+    "observer": {"roles": ["observe"]},
     "operator": {"roles": ["admin"]},
     "everything": {"roles": ["lookup", "admin"]},
     "suspended": {"roles": []},

@@ -2,12 +2,14 @@
 
 import logging
 import shutil
+from typing import get_args
 
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_service.access.rights import ROLES
+from nearhash_service.config import Role
 
 from .calls import RNG, apply, audit, create, hash_message, upsert
 from .guarded import CALLERS, METHODS, call_raw, calling, guarding, token_of
@@ -52,6 +54,7 @@ def changing(tmp_path, data):
 
 def test_every_rpc_has_a_role_and_every_role_an_rpc():
     assert set(METHODS) == set(ROLES)
+    assert set().union(*ROLES.values()) == set(get_args(Role))
     assert not any(method.client_streaming or method.server_streaming for method in METHODS.values()), (
         "the gate stands before unary RPCs alone"
     )
@@ -68,7 +71,7 @@ def test_whoever_is_not_known_learns_nothing(stubs, method, credentials):
 def test_whoever_lacks_the_role_learns_nothing_and_whoever_has_it_comes_through(stubs, method):
     for caller, keys in CALLERS.items():
         told = {call_raw(stubs, method, body, f"Bearer {token_of(caller)}") for body in BODIES.values()}
-        if ROLES[method] not in keys["roles"]:
+        if ROLES[method].isdisjoint(keys["roles"]):
             assert told == {("PERMISSION_DENIED", "this caller has no right to this RPC")}, caller
         else:
             assert not {"UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"} & {code for code, _ in told}, caller
@@ -80,9 +83,21 @@ def test_refused_calls_change_nothing(changing):
         before = operator.status(), audit(operator)
         for method, descriptor in METHODS.items():
             request = GetMessageClass(descriptor.input_type)()
-            for caller in ("reader", "suspended", "nobody"):
-                assert call_raw(stubs, method, request, f"Bearer {token_of(caller)}")[0] != "OK" or caller == "reader"
+            for caller in ("reader", "observer", "suspended", "nobody"):
+                told, _ = call_raw(stubs, method, request, f"Bearer {token_of(caller)}")
+                assert told != "OK" or caller in {"reader", "observer"}
         assert (operator.status(), audit(operator)) == before
+
+
+def test_who_observes_sees_the_status_and_nothing_else(guarded, stubs):
+    with calling(guarded[1], "observer") as observer, calling(guarded[1], "operator") as operator:
+        assert observer.status().banks == operator.status().banks
+    seen = {
+        method
+        for method in METHODS
+        if call_raw(stubs, method, b"", f"Bearer {token_of('observer')}")[0] != "PERMISSION_DENIED"
+    }
+    assert seen == {f"/nearhash.v1.BankService/{name}" for name in ("GetStatus", "ListGenerations")}
 
 
 def test_the_scheme_is_read_in_any_case(stubs):
@@ -90,8 +105,8 @@ def test_the_scheme_is_read_in_any_case(stubs):
 
 
 def test_a_message_that_is_none_is_an_invalid_argument(stubs, caplog):
-    for method, role in ROLES.items():
-        caller = "operator" if role == "admin" else "reader"
+    for method, roles in ROLES.items():
+        caller = "operator" if "admin" in roles else "reader"
         code, details = call_raw(stubs, method, b"\xff" * 50, f"Bearer {token_of(caller)}")
         assert (code, details) == ("INVALID_ARGUMENT", "request: the message is not what the RPC takes")
     assert "Traceback" not in caplog.text

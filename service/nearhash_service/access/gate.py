@@ -20,7 +20,7 @@ __all__ = ["Gate"]
 
 
 class Gate(UnaryInterceptor):
-    """Lets a call through if its caller has the role that the RPC needs, and says who that is.
+    """Lets a call through if its caller has a role that the RPC takes, and says who that is.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Gate(UnaryInterceptor):
         except Unauthenticated:
             self._refusals.write(method, "nobody known", context.peer())
             raise
-        if ROLES.get(method) not in caller.roles:
+        if ROLES.get(method, frozenset()).isdisjoint(caller.roles):
             self._refusals.write(method, caller.name, context.peer())
             raise Forbidden("this caller has no right to this RPC")
         return caller

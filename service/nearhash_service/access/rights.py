@@ -1,27 +1,30 @@
-"""The role that each RPC needs. One that is not here is refused to everybody."""
+"""The roles that may call each RPC. One that is not here is refused to everybody."""
 
 from __future__ import annotations
 
-from typing import Literal
+from nearhash_service.config import Role
 
 __all__ = ["ROLES"]
 
 _BANKS = "/nearhash.v1.BankService/"
+_LOOKUP = frozenset[Role]({"lookup"})
+_ADMIN = frozenset[Role]({"admin"})
+_OBSERVE = frozenset[Role]({"observe", "admin"})
 
-ROLES: dict[str, Literal["lookup", "admin"]] = {
-    "/nearhash.v1.LookupService/Lookup": "lookup",
-    f"{_BANKS}CreateBank": "admin",
-    f"{_BANKS}UpdateBank": "admin",
-    f"{_BANKS}ListBanks": "admin",
-    f"{_BANKS}ApplyChanges": "admin",
-    f"{_BANKS}Publish": "admin",
-    f"{_BANKS}ListGenerations": "admin",
-    f"{_BANKS}Rollback": "admin",
-    f"{_BANKS}Release": "admin",
-    f"{_BANKS}GetEntry": "admin",
-    f"{_BANKS}ListQuarantine": "admin",
-    f"{_BANKS}ListAudit": "admin",
-    f"{_BANKS}GetStatus": "admin",
-    f"{_BANKS}EstimateMatches": "admin",
+ROLES: dict[str, frozenset[Role]] = {
+    "/nearhash.v1.LookupService/Lookup": _LOOKUP,
+    f"{_BANKS}CreateBank": _ADMIN,
+    f"{_BANKS}UpdateBank": _ADMIN,
+    f"{_BANKS}ListBanks": _ADMIN,
+    f"{_BANKS}ApplyChanges": _ADMIN,
+    f"{_BANKS}Publish": _ADMIN,
+    f"{_BANKS}ListGenerations": _OBSERVE,
+    f"{_BANKS}Rollback": _ADMIN,
+    f"{_BANKS}Release": _ADMIN,
+    f"{_BANKS}GetEntry": _ADMIN,
+    f"{_BANKS}ListQuarantine": _ADMIN,
+    f"{_BANKS}ListAudit": _ADMIN,
+    f"{_BANKS}GetStatus": _OBSERVE,
+    f"{_BANKS}EstimateMatches": _ADMIN,
 }
 """By the method's full name."""

@@ -10,7 +10,7 @@ across sections, of `Config`; they raise InvalidInput naming the key, and the pl
 """
 
 from nearhash_service.config.admission import AdmissionSection
-from nearhash_service.config.callers import Caller
+from nearhash_service.config.callers import Caller, Role
 from nearhash_service.config.config import Config
 from nearhash_service.config.log import LogSection
 from nearhash_service.config.metrics import MetricsSection
@@ -30,6 +30,7 @@ __all__ = [
     "LogSection",
     "MetricsSection",
     "PublishSection",
+    "Role",
     "ServerSection",
     "TLSSection",
     "TracingSection",

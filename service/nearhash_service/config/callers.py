@@ -11,9 +11,9 @@ from nearhash_index.entries import check_name
 from nearhash_index.errors import InvalidInput
 from nearhash_service.config.section import Section
 
-__all__ = ["Caller", "check_callers"]
+__all__ = ["Caller", "Role", "check_callers"]
 
-Role = Literal["lookup", "admin"]
+Role = Literal["lookup", "observe", "admin"]
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -24,7 +24,8 @@ class Caller(Section, frozen=True):
     roles: Annotated[
         tuple[Role, ...],
         Meta(
-            description='"lookup" may look hashes up, "admin" may change and publish lists, roll back, see the status.'
+            description='"lookup" may look hashes up, "observe" may see the status and nothing else, "admin" may '
+            "see it, change and publish lists, and roll back."
         ),
     ]
     token_sha256: Annotated[
@@ -54,8 +55,9 @@ class Caller(Section, frozen=True):
         check_name(self.name, "name")
         for bank in self.banks:
             check_name(bank, "banks")
-        if self.banks and "admin" in self.roles:
-            raise InvalidInput("banks", "the role admin is for all banks; give two callers, one for each")
+        for role in self.roles:
+            if self.banks and role != "lookup":
+                raise InvalidInput("banks", f"the role {role} is for all banks; give two callers, one for each")
         for value in self.token_sha256:
             # Not shown: it may be the token itself.
             if not _SHA256.fullmatch(value):

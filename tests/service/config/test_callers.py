@@ -43,6 +43,7 @@ def test_callers_are_read_from_tables(tmp_path):
         ("roles = 'admin'", "callers[0].roles: expected `array`, got `str`"),
         ("banks = ['a b']", "callers[0]: banks: 'a b' is no name"),
         ("banks = ['a']\nroles = ['admin']", "callers[0]: banks: the role admin is for all banks"),
+        ("banks = ['a']\nroles = ['lookup', 'observe']", "callers[0]: banks: the role observe is for all banks"),
         ("name = 'a b'", "callers[0]: name: 'a b' is no name"),
         ("token_sha256 = ['s3cret-token']", "callers[0]: token_sha256: not the SHA-256 of a token"),
         (f"token_sha256 = ['{SHA.upper()}']", "callers[0]: token_sha256: not the SHA-256 of a token"),
