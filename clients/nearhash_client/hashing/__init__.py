@@ -9,9 +9,9 @@ Needs Pillow, ImageHash, pdqhash and Pebble: ``pip install 'nearhash[images]'``.
 
 try:
     from .computing import ComputedHash, compute
+    from .forms import FORMS
     from .frames import Frame
     from .limits import Limits
-    from .perceptual import FORMS
     from .pool import HashingPool
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(

@@ -12,10 +12,11 @@ from nearhash_client.hash_types import find_hash_type
 
 from .decoding import open_image
 from .errors import ImageError
+from .forms import checked_forms
 from .frames import DecodedFrame, Frame, checked_choice, decoded_frames
 from .letterbox import content_box
 from .limits import Limits
-from .perceptual import Picture, checked_forms, hasher_of, perceptual_hashes
+from .perceptual import Picture, hasher_of, perceptual_hashes
 from .sources import Source, opened, read_all, read_chunks
 
 Letterbox = Literal["keep", "remove", "both"]

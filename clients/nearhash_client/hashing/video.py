@@ -13,9 +13,9 @@ from nearhash_client.errors import invalid
 
 from .computing import DIGESTS, ComputedHash, checked_names, frame_hashes
 from .errors import ImageError, ImageTooLarge, NotAnImage, TruncatedImage
+from .forms import checked_forms
 from .frames import DecodedFrame, Frame
 from .limits import Limits, Stopwatch
-from .perceptual import checked_forms
 from .sources import Source, opened
 
 try:
