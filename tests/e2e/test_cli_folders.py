@@ -12,7 +12,8 @@ from PIL import Image
 from nearhash_client.hashing import FORMS, compute
 
 from ..demo.photographs import generated
-from .commands import ok, ok_here, run, run_here
+from ..service.guarded import guarding, token_of
+from .commands import failed_here, ok, ok_here, run, run_here
 
 
 @pytest.fixture
@@ -115,13 +116,41 @@ def test_a_folder_is_looked_up_once_and_what_failed_again(folder, where, tmp_pat
     assert lines(out)[-1]["hashes"][1]["matches"][0]["entry_id"] == "case-1"
 
 
-def test_what_every_file_would_meet_is_told_once(folder, where, tmp_path):
-    out = ["--output", tmp_path / "answers.jsonl"]
-    done = run_here("lookup", folder, "--bank", "nobody", *out, *where)
-    assert (done.returncode, done.stderr) == (1, "error: there is no bank 'nobody'\n")
-    done = run_here("lookup", folder, "c2924c5532bddfc8", *out, *where)
+@pytest.mark.parametrize("name", ["lookup", "match"])
+def test_what_every_file_would_meet_ends_a_command_at_once(name, folder, where, tmp_path):
+    (folder / "text.txt").unlink()
+    out = tmp_path / "answers.jsonl"
+    unknown = [name, folder, "--bank", "nobody", *where]
+    assert failed_here(*unknown) == "error: there is no bank 'nobody'\n"
+    told = f"{out}: 0 files added, 0 there already, 0 failed; stopped, run it again to go on\n"
+    done = run_here(*unknown, "--output", out)
+    assert (done.returncode, done.stderr) == (1, f"{told}error: there is no bank 'nobody'\n")
+    with guarding(tmp_path, where[1]) as (_, address, _):
+        done = run_here(name, folder, "--output", out, "--target", address)
+        assert (done.returncode, done.stderr.startswith(f"{told}error: ")) == (1, True)
+        assert done.stderr.count("\n") == 2
+    assert out.read_text() == ""
+
+
+@pytest.mark.long
+def test_a_server_that_is_away_ends_a_command_and_what_is_done_stays(folder, where, tmp_path):
+    out = tmp_path / "verdicts.jsonl"
+    (tmp_path / "token").write_text(token_of("reader"))
+    arguments = ["match", "--output", out, "--target", f"unix:{tmp_path}/guarded", "--token-file", tmp_path / "token"]
+    with guarding(tmp_path, where[1]):
+        done = run_here(*arguments, folder / "1.png", "--processes", 1)
+        assert (done.returncode, done.stderr) == (0, f"{out}: 1 file added, 0 there already, 0 failed\n")
+    done = run_here(*arguments, folder, "--processes", 1)
+    told, error = done.stderr.splitlines()
+    assert told == f"{out}: 0 files added, 1 there already, 0 failed; stopped, run it again to go on"
+    assert (done.returncode, error.startswith("error: ")) == (1, True)
+    assert [Path(record["file"]).name for record in lines(out)] == ["1.png"]
+
+
+def test_an_output_is_for_files(folder, where, tmp_path):
+    done = run_here("lookup", folder, "c2924c5532bddfc8", "--output", tmp_path / "answers.jsonl", *where)
     assert "'c2924c5532bddfc8' is no file; --output is for files and folders" in done.stderr
-    assert (tmp_path / "answers.jsonl").read_text() == ""
+    assert not (tmp_path / "answers.jsonl").exists()
 
 
 def test_verdicts_on_files_and_folders(folder, where, tmp_path):

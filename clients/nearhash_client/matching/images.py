@@ -106,7 +106,7 @@ async def match_image_async(
 
 def failure(hash_type: str, error: Exception) -> Failure:
     """Return what is told of an error."""
-    return Failure(hash_type, f"{type(error).__name__}: {error}")
+    return Failure(hash_type, type(error).__name__, str(error))
 
 
 def _digests(source: Upload, policy: Policy) -> tuple[tuple[ComputedHash, ...], list[Failure]]:

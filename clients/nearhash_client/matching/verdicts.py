@@ -76,9 +76,18 @@ class NotSearched:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A hash type of which nothing is known, and why: it could not be computed, or not be looked up."""
+    """A hash type of which nothing is known, and why: it could not be computed, or not be looked up.
+
+    Attributes
+    ----------
+    kind
+        The name of the error's class, such as ``Unavailable`` or ``TruncatedImage``.
+    error
+        What it says.
+    """
 
     hash_type: str
+    kind: str
     error: str
 
 

@@ -20,12 +20,22 @@ from nearhash_client.errors import (
     NotFound,
     PermissionDenied,
     Unauthenticated,
+    Unavailable,
 )
 from nearhash_index.errors import InvalidInput
 from nearhash_service.cli.printing import errors, print_error
 from nearhash_service.cli.progress import shown_progress
 
-__all__ = ["Answer", "OutputFile", "Processes", "TimeoutS", "files_below", "in_threads", "work_through"]
+__all__ = [
+    "OF_EVERY_FILE",
+    "Answer",
+    "OutputFile",
+    "Processes",
+    "TimeoutS",
+    "files_below",
+    "in_threads",
+    "work_through",
+]
 
 OutputFile = Annotated[
     Path | None,
@@ -39,8 +49,10 @@ TimeoutS = Annotated[float, typer.Option(help="With --output: seconds for one fi
 Answer = dict[str, Any] | Exception
 """What is written of a file, or why there is nothing."""
 
-_OF_EVERY_FILE = (FailedPrecondition, InvalidRequest, NotFound, PermissionDenied, Unauthenticated)
-"""What the server answers to one file, it would answer to all."""
+OF_EVERY_FILE: tuple[type[NearHashError], ...] = (
+    *(FailedPrecondition, InvalidRequest, NotFound, PermissionDenied, Unauthenticated, Unavailable),
+)
+"""What the server answers to one file, it would answer to all; Unavailable is after the retries."""
 
 _Key = tuple[str, int, int]
 """Path, size in bytes, time of change in nanoseconds: what is done, unless the file changes."""
@@ -67,7 +79,7 @@ def work_through(
     """Append to `output` a line for each file that it does not have yet; end with exit status 1 if some failed.
 
     Killed at any point, it leaves whole lines and at most one that is cut off, which the next run removes. Memory grows
-    by some bytes for each file that is done.
+    by some bytes for each file that is done. What every file would meet ends it.
 
     Parameters
     ----------
@@ -76,6 +88,7 @@ def work_through(
     """
     keys: deque[_Key] = deque()
     skipped = failed = written = 0
+    stopped_by: NearHashError | None = None
 
     def waiting() -> Iterator[Path]:
         nonlocal skipped, failed
@@ -98,18 +111,27 @@ def work_through(
         done = _done(file, output)
         progress = stack.enter_context(shown_progress())
         task = progress.add_task("files", total=None)
-        for answer in work(waiting()):
-            name, size_bytes, mtime_ns = keys.popleft()
-            progress.advance(task)
-            if isinstance(answer, Exception):
-                print_error(answer)
-                failed += 1
-                continue
-            file.write(orjson.dumps({"file": name, "size_bytes": size_bytes, "mtime_ns": mtime_ns, **answer}) + b"\n")
-            file.flush()
-            written += 1
+        try:
+            for answer in work(waiting()):
+                name, size_bytes, mtime_ns = keys.popleft()
+                progress.advance(task)
+                if isinstance(answer, Exception):
+                    print_error(answer)
+                    failed += 1
+                    continue
+                record = {"file": name, "size_bytes": size_bytes, "mtime_ns": mtime_ns, **answer}
+                file.write(orjson.dumps(record) + b"\n")
+                file.flush()
+                written += 1
+        except OF_EVERY_FILE as error:
+            stopped_by = error
     files = "file" if written == 1 else "files"
-    errors.print(f"{output}: {written:,} {files} added, {skipped:,} there already, {failed:,} failed", soft_wrap=True)
+    ending = "; stopped, run it again to go on" if stopped_by else ""
+    errors.print(
+        f"{output}: {written:,} {files} added, {skipped:,} there already, {failed:,} failed{ending}", soft_wrap=True
+    )
+    if stopped_by:
+        raise stopped_by
     if failed:
         raise typer.Exit(1)
 
@@ -126,19 +148,22 @@ def in_threads(answer: Callable[[Path], dict[str, Any]], paths: Iterable[Path], 
     def answered(path: Path) -> Answer:
         try:
             return answer(path)
-        except _OF_EVERY_FILE:
+        except OF_EVERY_FILE:
             raise
         except (NearHashError, OSError) as error:
             return error
 
     under_way: deque[Future[Answer]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         for path in paths:
             under_way.append(pool.submit(answered, path))
             if len(under_way) == 2 * threads:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _done(file: BinaryIO, output: Path) -> set[int]:

@@ -11,7 +11,7 @@ import typer
 
 from nearhash_client.errors import NearHashError
 from nearhash_service.cli.connection import Connection, connected
-from nearhash_service.cli.folders import OutputFile, Processes, files_below, in_threads, work_through
+from nearhash_service.cli.folders import OF_EVERY_FILE, OutputFile, Processes, files_below, in_threads, work_through
 from nearhash_service.cli.printing import errors, output, print_error, table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def match(
     """Say what each bank's matches of an image call for: block, review or observe, and why.
 
     Looked up are the file's digests, its PDQ hash and its pHash, turned, mirrored and without bars, too. What could not
-    be looked up is told, and the exit status is then 1.
+    be looked up is told, and the exit status is then 1. An error that every file would meet ends it.
 
     Example: nearhash match upload.jpg --target 127.0.0.1:50051
     """
@@ -47,7 +47,9 @@ def match(
     with connection.client() as client, HashingPool(processes, timeout_s=timeout_s) as pool:
 
         def verdict_on(path: Path) -> ImageVerdict:
-            return match_image(path, client=client, banks=bank or (), timeout_s=timeout_s, pool=pool)
+            verdict = match_image(path, client=client, banks=bank or (), timeout_s=timeout_s, pool=pool)
+            _raise_what_stops(verdict)
+            return verdict
 
         def record(path: Path) -> dict[str, Any]:
             verdict = verdict_on(path)
@@ -62,25 +64,37 @@ def match(
             return
         failed = False
         rows = table("file", "action", "bank", "entry_id", "source", "by", "distance", right=("distance",))
-        for path in files_below(files):
-            try:
-                verdict = verdict_on(path)
-            except (NearHashError, OSError) as error:
-                print_error(error)
-                failed = True
-                continue
-            failed |= not verdict.complete
-            if as_json:
-                typer.echo(orjson.dumps({"file": str(path), **verdict.to_dict()}))
-            else:
-                for row in _rows(verdict):
-                    rows.add_row(str(path), *row)
-                for failure in verdict.failures:
-                    errors.print(f"not looked up: {failure.hash_type}: {failure.error}", soft_wrap=True)
-    if rows.row_count:
-        output.print(rows)
+        try:
+            for path in files_below(files):
+                try:
+                    verdict = verdict_on(path)
+                except OF_EVERY_FILE:
+                    raise
+                except (NearHashError, OSError) as error:
+                    print_error(error)
+                    failed = True
+                    continue
+                failed |= not verdict.complete
+                if as_json:
+                    typer.echo(orjson.dumps({"file": str(path), **verdict.to_dict()}))
+                else:
+                    for row in _rows(verdict):
+                        rows.add_row(str(path), *row)
+                    for failure in verdict.failures:
+                        errors.print(f"not looked up: {failure.hash_type}: {failure.error}", soft_wrap=True)
+        finally:
+            if rows.row_count:
+                output.print(rows)
     if failed:
         raise typer.Exit(1)
+
+
+def _raise_what_stops(verdict: ImageVerdict) -> None:
+    """Raise what no other file would fare better with."""
+    for failure in verdict.failures:
+        for kind in OF_EVERY_FILE:
+            if failure.kind == kind.__name__:
+                raise kind(failure.error)
 
 
 def _rows(verdict: ImageVerdict) -> Iterator[tuple[str, ...]]:
