@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import ssl
 import sys
@@ -81,6 +82,8 @@ def serve(
                 typer.echo(f"serving HMA's lookups at {_address(listener)}")
                 await uvicorn.Server(config).serve(sockets=[listener])
 
+    # uvicorn drains on SIGTERM and then sends it again, which would end this process before the pool's.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with HashingPool(timeout_s=bounds.timeout_s) as pool:
         asyncio.run(run())
 
@@ -91,7 +94,11 @@ def _listening(listen: str) -> socket.socket:
     if not host or not port.isdecimal() or int(port) > 65535:
         raise typer.BadParameter(f"--listen {listen}: write HOST:PORT, such as 127.0.0.1:5100")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, int(port)), family=family)
+    listener = socket.create_server((host, int(port)), family=family)
+    # Connections inherit it. Without, each answer but the first on a connection comes 40 ms late: its body waits until
+    # the client has acknowledged its headers. asyncio sets it on sockets that were made with a protocol's number alone.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _address(listener: socket.socket) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 
 import pytest
 import requests
 
+from nearhash_hma.__main__ import _listening
+
 from ..service.certificates import Authority
 from ..service.guarded import guarding, token_of
 from ..service.running import BIN
 from ..service.sample import make_sample, write_sample
-from .conftest import running_shim
+from .conftest import jpeg, running_shim
 
 TIMEOUT_S = 20
 
@@ -56,14 +59,23 @@ def test_it_calls_a_server_that_knows_its_callers_with_its_token(tmp_path):
             assert (answer.status_code, answer.json().keys()) == (502, {"message"})
 
 
-def test_no_hash_is_printed(server):
+def test_answers_are_not_held_back_until_what_was_sent_before_is_acknowledged():
+    with _listening("127.0.0.1:0") as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_no_hash_is_printed_and_nothing_is_left_behind(server, images):
     signal = "0123456789abcdef" * 4
     with running_shim(server.address) as shim:
         for value in (signal, signal[1:]):
             parameters = {"signal": value, "signal_type": "pdq"}
             requests.get(f"{shim.url}/m/raw_lookup", params=parameters, timeout=TIMEOUT_S)
-        printed = shim.stop()
-    assert signal[1:] not in printed
+        photo = ("a.jpg", jpeg(images["chelsea"].resize((200, 150))), "image/jpeg")
+        assert requests.post(f"{shim.url}/m/lookup", files={"photo": photo}, timeout=TIMEOUT_S).ok
+        # Processes that hash, and would be told to have been left.
+        assert (shim.stop(), shim.process.returncode) == ("", 0)
 
 
 @pytest.mark.parametrize(
