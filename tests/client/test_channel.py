@@ -1,3 +1,4 @@
+import asyncio
 import datetime as dt
 import threading
 import time
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2
-from nearhash_client import TLS, Client, DeadlineExceeded, InvalidRequest, Unavailable
+from nearhash_client import TLS, AsyncClient, Client, DeadlineExceeded, InvalidRequest, Unavailable
 from nearhash_client.channel import open_channel
 
 
@@ -41,6 +42,27 @@ def test_retries_end_and_the_last_answer_is_raised(serve):
     with Client(peer.target) as client, pytest.raises(Unavailable, match=r"^restarting$"):
         client.lookup([1])
     assert len(peer.requests) == 5
+
+
+def test_a_server_that_stays_unavailable_is_not_flooded_with_retries(serve):
+    peer = serve(FailsFirst(10_000))
+
+    async def asked_by(client: AsyncClient, calls: int) -> int:
+        before = len(peer.requests)
+        outcomes = await asyncio.gather(*(client.lookup([1]) for _ in range(calls)), return_exceptions=True)
+        assert {type(each) for each in outcomes} == {Unavailable}
+        return len(peer.requests) - before
+
+    async def run() -> None:
+        # By another name than the other tests' servers have: gRPC remembers failures by name, for the whole process.
+        async with AsyncClient(f"localhost:{peer.port}") as client:
+            # More failures than a client may see and still try again.
+            assert await asked_by(client, 300) < 2 * 300
+            assert await asked_by(client, 20) == 20
+            peer.answer = FailsFirst(0)
+            assert (await client.lookup([1])).generation == 9
+
+    asyncio.run(run())
 
 
 def test_retries_stay_within_the_deadline(serve, lookup):
