@@ -226,10 +226,7 @@ class Index:
         return AbsenceCheck(hash_type, radius, self._planes, (self._tables, plan) if plan else None, added)
 
     def warm(self, radii: Iterable[int]) -> None:
-        """Load every page of the arrays, and the kernels, so that the first queries of those radii are fast, too."""
-        for array in self.arrays().values():
-            # One word of each page of 4 KiB.
-            array.reshape(-1).view(np.uint8)[::4096].max(initial=0)
+        """Plan for those radii and load the kernels, so that the first queries are fast, too."""
         for radius in radii:
             self.search(np.zeros((1, self.words), dtype=np.uint64), radius)
 

@@ -36,7 +36,7 @@ from nearhash_index.errors import CorruptData
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
 from nearhash_index.store.mapped_arrays import ArraySpec, map_arrays
-from nearhash_index.store.mapped_pages import forget_pages
+from nearhash_index.store.mapped_pages import forget_pages, load_pages
 from nearhash_index.store.sealed_json import read_sealed, seal
 
 __all__ = ["DATA_FILE", "MANIFEST_FILE", "EntryTable", "Generation", "Manifest", "Segment", "file_checksum"]
@@ -149,7 +149,8 @@ class EntryTable:
 
     def rows_named(self, bank: int, entry_id: str) -> range:
         """Return the rows of the entries of that id in the bank at that position, one per source; O(log entries)."""
-        first, last = np.searchsorted(self.bank, [bank, bank + 1])
+        # Sought as the array's own type, or NumPy would convert the array.
+        first, last = np.searchsorted(self.bank, np.array([bank, bank + 1], dtype=self.bank.dtype))
         rows = range(int(first), int(last))
         wanted = entry_id.encode()
         start = bisect_left(rows, wanted, key=self._id_bytes)
@@ -187,15 +188,16 @@ class Generation:
     mapped: Mapping[str, NDArray[Any]]
 
     @classmethod
-    def open(cls, folder: Path, between_reads: Callable[[], object] = lambda: None) -> Generation:
+    def open(cls, folder: Path, between_steps: Callable[[], object] = lambda: None) -> Generation:
         """Verify and map the generation at `folder`, in one pass over its file, unless this process has verified it.
 
         Everything is verified before LMDB sees the file, which trusts what it maps.
 
         Parameters
         ----------
-        between_reads : callable
-            Called after each MiB that is verified, which takes some 0.2 ms, to do or wait for something else.
+        between_steps : callable
+            Called after each MiB that is verified, which takes some 0.2 ms, and after each array that is mapped, which
+            takes up to 2 ms at 1e7 entries, to do or wait for something else.
 
         Raises
         ------
@@ -203,8 +205,8 @@ class Generation:
             Corrupt if anything is missing, or differs by one bit from what was published.
         """
         manifest = Manifest.read(folder)
-        _check_data_file(folder / DATA_FILE, manifest, between_reads)
-        arrays = map_arrays(folder, manifest.arrays)
+        _check_data_file(folder / DATA_FILE, manifest, between_steps)
+        arrays = map_arrays(folder, manifest.arrays, between_steps)
         segments = {
             name: Segment(
                 Index.open(_below(arrays, f"{name}/index/")),
@@ -214,6 +216,10 @@ class Generation:
             if name in manifest.hash_counts
         }
         return cls(manifest, EntryTable(**_below(arrays, "entries/")), segments, arrays)
+
+    def load_pages(self, between_steps: Callable[[], object]) -> None:
+        """Let no query wait for the disk, or for the kernel to map a page; see `mapped_pages`."""
+        load_pages(self.mapped.values(), between_steps)
 
     def forget_pages(self, between_steps: Callable[[], object]) -> None:
         """Make closing the map short, once another generation is served; see `mapped_pages`."""

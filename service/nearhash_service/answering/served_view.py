@@ -139,8 +139,9 @@ class ServedView:
 
     def _exchange(self, current: Current) -> None:
         started_s = time.perf_counter()
+        pace = (lambda: None) if self._view is None else _Pace(self._follow_changes)
         try:
-            generation = self._open(current.number)
+            generation = Generation.open(self._directory.generation_path(current.number), pace)
         except NearHashIndexError as error:
             self._refused = current, error
             raise
@@ -150,7 +151,7 @@ class ServedView:
         assert delta is not None  # noqa: S101 - the first one always is
         view = View(generation, delta)
         if not self._on_demand:
-            _warm(view)
+            _warm(view, pace)
         old, self._view, self._follower = self._view, view, follower
         self._served, self._refused, self._error = current, None, None
         self.reload_count += 1
@@ -163,12 +164,7 @@ class ServedView:
             self.last_reload_s,
         )
         if old is not None and old.generation.manifest.number != current.number:
-            old.generation.forget_pages(_Pace(self._follow_changes))
-
-    def _open(self, number: int) -> Generation:
-        """Open a generation; while there is another one to answer from, slowly, and following changes."""
-        path = self._directory.generation_path(number)
-        return Generation.open(path) if self._view is None else Generation.open(path, _Pace(self._follow_changes))
+            old.generation.forget_pages(pace)
 
     def _follow_changes(self) -> None:
         if self._view is None or self._follower is None:
@@ -212,13 +208,14 @@ class _Pace:
         self._step_s = time.perf_counter()
 
 
-def _warm(view: View) -> None:
+def _warm(view: View, between_steps: Callable[[], object]) -> None:
     """Touch every page, and search once at every radius that banks use: no caller shall wait for either."""
+    view.generation.load_pages(between_steps)
     for name, segment in view.generation.segments.items():
         hash_type = HASH_TYPES[name]
         query = np.zeros((1, hash_type.words), dtype=np.uint64)
-        radii = {bank.radii[name] for bank in view.banks}
-        segment.index.warm(radii)
-        for radius in radii:
+        for radius in {bank.radii[name] for bank in view.banks}:
+            segment.index.warm([radius])
+            between_steps()
             segment.index.count_candidates(query, radius)
             view.reach(hash_type, radius, ()).is_absent(bytes(hash_type.size_bytes))
