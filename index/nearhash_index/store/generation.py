@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -188,7 +188,12 @@ class Generation:
     mapped: Mapping[str, NDArray[Any]]
 
     @classmethod
-    def open(cls, folder: Path, between_steps: Callable[[], object] = lambda: None) -> Generation:
+    def open(
+        cls,
+        folder: Path,
+        between_steps: Callable[[], object] = lambda: None,
+        opened: Collection[Generation] = (),
+    ) -> Generation:
         """Verify and map the generation at `folder`, in one pass over its file, unless this process has verified it.
 
         Everything is verified before LMDB sees the file, which trusts what it maps.
@@ -198,6 +203,8 @@ class Generation:
         between_steps : callable
             Called after each MiB that is verified, which takes some 0.2 ms, and after each array that is mapped, which
             takes up to 2 ms at 1e7 entries, to do or wait for something else.
+        opened : collection of Generation
+            Returned is one of these if the folder holds the same.
 
         Raises
         ------
@@ -206,6 +213,9 @@ class Generation:
         """
         manifest = Manifest.read(folder)
         _check_data_file(folder / DATA_FILE, manifest, between_steps)
+        for generation in opened:
+            if generation.manifest == manifest:
+                return generation
         arrays = map_arrays(folder, manifest.arrays, between_steps)
         segments = {
             name: Segment(

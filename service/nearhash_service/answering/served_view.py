@@ -1,8 +1,8 @@
 """What a worker answers from, and how it follows changes while calls go on.
 
 The view, a generation and the delta to now, is one immutable object behind one reference. A call takes the reference
-once and keeps its view until it has answered; an exchange is one assignment. The old generation's memory map closes
-with its last call.
+once and keeps its view until it has answered; an exchange is one assignment. The generation served before stays open,
+since a roll back most likely goes there; the memory map of the one before that closes with its last call.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from nearhash_service.answering.worker_board import WorkerNote
 
 __all__ = ["ServedView"]
 
+_KEPT_OPEN = 2
+"""Generations, with the one served."""
 _FOLLOW_EVERY_S = 0.1
 _OTHERS_SHARE = 2.0
 """Of the time that a step takes."""
@@ -64,6 +66,7 @@ class ServedView:
         self.last_reload_s = 0.0
         self.read_sequence = 0
         self._start_time_s = time.time()
+        self._opened: list[Generation] = []
         self._view: View | None = None
         self._follower: DeltaFollower | None = None
         self._served: Current | None = None
@@ -141,7 +144,7 @@ class ServedView:
         started_s = time.perf_counter()
         pace = (lambda: None) if self._view is None else _Pace(self._follow_changes)
         try:
-            generation = Generation.open(self._directory.generation_path(current.number), pace)
+            generation = Generation.open(self._directory.generation_path(current.number), pace, self._opened)
         except NearHashIndexError as error:
             self._refused = current, error
             raise
@@ -152,7 +155,7 @@ class ServedView:
         view = View(generation, delta)
         if not self._on_demand:
             _warm(view, pace)
-        old, self._view, self._follower = self._view, view, follower
+        self._view, self._follower = view, follower
         self._served, self._refused, self._error = current, None, None
         self.reload_count += 1
         self.last_reload_s = time.perf_counter() - started_s
@@ -163,8 +166,10 @@ class ServedView:
             generation.manifest.entry_count,
             self.last_reload_s,
         )
-        if old is not None and old.generation.manifest.number != current.number:
-            old.generation.forget_pages(pace)
+        opened = [generation, *(other for other in self._opened if other is not generation)]
+        self._opened = opened[:_KEPT_OPEN]
+        for other in opened[_KEPT_OPEN:]:
+            other.forget_pages(pace)
 
     def _follow_changes(self) -> None:
         if self._view is None or self._follower is None:

@@ -291,12 +291,9 @@ def test_random_damage_is_refused_and_crashes_nothing(path: Path, rounds: int) -
 def test_what_was_verified_is_verified_again_only_once_it_has_changed(path: Path, monkeypatch) -> None:
     folder = published(path, {"omega": ENTRIES["omega"]})
     data = folder / "data.mdb"
-    reads: list[None] = []
     sleep(0.02)
     monkeypatch.setattr(generation_module, "_CLOCK_STEP_NS", 0)
-    for _ in range(3):
-        Generation.open(folder, lambda: reads.append(None))
-    assert len(reads) == 1
+    assert [reads_to_verify(folder) for _ in range(3)] == [1, 0, 0]
     times, content = data.stat(), bytearray(data.read_bytes())
     content[len(content) // 2] ^= 1
     sleep(0.02)
@@ -308,10 +305,27 @@ def test_what_was_verified_is_verified_again_only_once_it_has_changed(path: Path
 
 def test_a_file_that_changed_lately_is_verified_each_time(path: Path) -> None:
     folder = published(path, {"omega": ENTRIES["omega"]})
-    reads: list[None] = []
-    for _ in range(3):
-        Generation.open(folder, lambda: reads.append(None))
-    assert len(reads) == 3
+    assert [reads_to_verify(folder) for _ in range(3)] == [1, 1, 1]
+
+
+def reads_to_verify(folder: Path) -> int:
+    """Return in how many steps a generation is verified as it is opened; there is another one for each array."""
+    steps: list[None] = []
+    generation = Generation.open(folder, lambda: steps.append(None))
+    return len(steps) - len(generation.mapped)
+
+
+def test_one_that_is_open_is_returned_if_the_folder_holds_the_same(path: Path) -> None:
+    folders = [published(path, {"omega": ENTRIES["omega"]}), published(path, {"bank": random_entries(1000)})]
+    opened = [Generation.open(folder) for folder in folders]
+    for folder, generation in zip(folders, opened, strict=True):
+        assert Generation.open(folder, opened=opened) is generation
+    assert Generation.open(folders[1], opened=opened[:1]) is not opened[1]
+    content = bytearray((folders[0] / "data.mdb").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folders[0] / "data.mdb").write_bytes(content)
+    with pytest.raises(CorruptData, match="checksum"):
+        Generation.open(folders[0], opened=opened)
 
 
 def test_pages_that_were_let_go_of_are_not_mapped_and_hold_what_they_held(path: Path) -> None:
