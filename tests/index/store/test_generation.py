@@ -4,6 +4,7 @@ import gc
 import os
 import re
 import shutil
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import product
@@ -326,6 +327,19 @@ def test_one_that_is_open_is_returned_if_the_folder_holds_the_same(path: Path) -
     (folders[0] / "data.mdb").write_bytes(content)
     with pytest.raises(CorruptData, match="checksum"):
         Generation.open(folders[0], opened=opened)
+
+
+def test_to_find_an_entry_copies_nothing(path: Path) -> None:
+    entries = random_entries(30_000)
+    generation = Generation.open(published(path, {"bank": entries}))
+    assert generation.find("bank", entries[0].key) is not None
+    tracemalloc.start()
+    try:
+        assert generation.find("bank", entries[1].key) is not None
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < generation.entries.bank.nbytes / 10
 
 
 def test_pages_that_were_let_go_of_are_not_mapped_and_hold_what_they_held(path: Path) -> None:
