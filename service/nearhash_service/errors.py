@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from nearhash_index.errors import NearHashIndexError
 
-__all__ = ["Abandoned", "Forbidden", "Overloaded", "TooLate", "Unauthenticated"]
+__all__ = ["RETRY_STEP_S", "Abandoned", "Forbidden", "Overloaded", "TooLate", "Unauthenticated"]
+
+RETRY_STEP_S = 0.05
+"""Times to try again are told in such steps, so that many calls are refused in the same words, made once."""
 
 
 class Unauthenticated(NearHashIndexError):
@@ -18,15 +21,22 @@ class Forbidden(NearHashIndexError):
 class Overloaded(NearHashIndexError):
     """More than the server takes in, or than the caller may ask.
 
+    Parameters
+    ----------
+    problem : str
+        What there is too much of.
+    wait_s : float
+        Until there may be room.
+
     Attributes
     ----------
     retry_after_s : float
-        When to try again.
+        When to try again: the next of the steps.
     """
 
-    def __init__(self, message: str, retry_after_s: float) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    def __init__(self, problem: str, wait_s: float) -> None:
+        self.retry_after_s = (int(wait_s / RETRY_STEP_S) + 1) * RETRY_STEP_S
+        super().__init__(f"{problem}; try again in {self.retry_after_s:.2f} s")
 
 
 class TooLate(NearHashIndexError):

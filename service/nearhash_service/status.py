@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -31,7 +32,6 @@ _CODES: dict[type[errors.NearHashIndexError], int] = {
     errors.StorageReadOnly: code_pb2.FAILED_PRECONDITION,
     Unauthenticated: code_pb2.UNAUTHENTICATED,
     Forbidden: code_pb2.PERMISSION_DENIED,
-    Overloaded: code_pb2.RESOURCE_EXHAUSTED,
     TooLate: code_pb2.DEADLINE_EXCEEDED,
     Abandoned: code_pb2.CANCELLED,
     errors.RegistryLost: code_pb2.UNAVAILABLE,
@@ -63,6 +63,8 @@ def _answering_errors(method: Callable[[Any, grpc.ServicerContext], Any]) -> Cal
     def answer(request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(request, context)
+        except Overloaded as error:
+            return context.abort_with_status(refusal(code_pb2.RESOURCE_EXHAUSTED, str(error), error.retry_after_s))
         except errors.NearHashIndexError as error:
             status = _status_of(error)
             level = logging.ERROR if status.code in _SERVERS_FAULT else logging.DEBUG
@@ -75,8 +77,12 @@ def _answering_errors(method: Callable[[Any, grpc.ServicerContext], Any]) -> Cal
     return answer
 
 
+@lru_cache
 def refusal(code: int, message: str, retry_after_s: float | None = None) -> grpc.Status:
-    """Return a status of google.rpc's code, which tells when to try again."""
+    """Return a status of google.rpc's code, which tells when to try again.
+
+    Made once for many: where much is refused, there is no time for more.
+    """
     status = status_pb2.Status(code=code, message=message)
     if retry_after_s is not None:
         status.details.append(_retry_info(retry_after_s))
@@ -99,8 +105,6 @@ def _status_of(error: errors.NearHashIndexError) -> status_pb2.Status:
         detail = any_pb2.Any()
         detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
         status.details.append(detail)
-    if isinstance(error, Overloaded):
-        status.details.append(_retry_info(error.retry_after_s))
     return status
 
 

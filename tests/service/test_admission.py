@@ -97,10 +97,15 @@ def test_answers_do_not_depend_on_blocks(tmp_path, data, sample, monkeypatch):
             assert rows_of(whole)
 
 
-def test_work_stops_soon_after_a_caller_has_gone(slow, capsys):
+# Generous where a machine does other things, too; the long version holds the promise, 10 ms after a block.
+STOPS = [(3, 0.1), pytest.param(50, 0.014, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+
+
+@pytest.mark.parametrize(("rounds", "most_s"), STOPS)
+def test_work_stops_soon_after_a_caller_has_gone(slow, capsys, rounds, most_s):
     server, stubs = slow
     stopped_s = []
-    for metadata in (BULK, None) * 3:
+    for metadata in (BULK, None) * rounds:
         call = stubs.lookups.Lookup.future(slow_request(SLOW), metadata=metadata, timeout=60)
         eventually(lambda: unfinished(server) == 1, every_s=0.001)
         sleep(0.1)
@@ -111,11 +116,11 @@ def test_work_stops_soon_after_a_caller_has_gone(slow, capsys):
         stopped_s.append(perf_counter() - begin_s)
     told = f"{np.median(stopped_s) * 1e3:.1f} ms (worst {max(stopped_s) * 1e3:.1f})"
     tell(capsys, f"work stops {told} after a cancellation")
-    # Generous: a machine that does other things, too.
-    assert np.median(stopped_s) < 0.1
+    assert np.median(stopped_s) < most_s
 
 
-def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow, capsys, monkeypatch):
+@pytest.mark.parametrize(("rounds", "most_s"), STOPS)
+def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow, capsys, monkeypatch, rounds, most_s):
     server, stubs = slow
     begin_s = perf_counter()
     code, message, _ = refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=0.3, metadata=BULK))
@@ -123,14 +128,15 @@ def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow,
     assert "the deadline comes sooner" in message
     assert perf_counter() - begin_s < 0.3
     monkeypatch.setattr(admission, "_SURE", 0.0)
-    begin_s = perf_counter()
-    assert (
-        refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=0.2))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
-    )
-    eventually(lambda: unfinished(server) == 0, every_s=0.0005)
-    late_s = perf_counter() - begin_s - 0.2
-    tell(capsys, f"work stops {late_s * 1e3:.1f} ms after a deadline")
-    assert late_s < 0.2
+    late_s = []
+    for _ in range(rounds):
+        begin_s = perf_counter()
+        code, _, _ = refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=0.2))
+        assert code == grpc.StatusCode.DEADLINE_EXCEEDED
+        eventually(lambda: unfinished(server) == 0, every_s=0.0005)
+        late_s.append(perf_counter() - begin_s - 0.2)
+    tell(capsys, f"work stops {np.median(late_s) * 1e3:.1f} ms (worst {max(late_s) * 1e3:.1f}) after a deadline")
+    assert np.median(late_s) < most_s
 
 
 def test_what_would_wait_too_long_is_refused_with_a_time_and_nothing_else_is(slow, instruments):

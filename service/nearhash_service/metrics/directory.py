@@ -33,6 +33,11 @@ class DirectoryMetrics(Collector):
         yield GaugeMetricFamily(
             "nearhash_disk_bytes", "Size of registry and generations on disk.", self._directory.size_bytes()
         )
+        yield GaugeMetricFamily(
+            "nearhash_storage_refuses",
+            "1 while the disk takes no changes; the status says why.",
+            float(bool(self._directory.write_refusal())),
+        )
         with suppress(NearHashIndexError):
             yield from self._of_registry()
         with suppress(NearHashIndexError):

@@ -91,8 +91,7 @@ class Admission:
         if caller.queries_per_second is not None:
             wait_s = self._rate_limits.take(caller.name, count, caller.queries_per_second)
             if wait_s:
-                message = f"more than {caller.queries_per_second:g} queries per second; try again in {wait_s:.2f} s"
-                raise Overloaded(message, wait_s)
+                raise Overloaded(f"more than {caller.queries_per_second:g} queries per second", wait_s)
 
     def _blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
         size = max(1, int(_BLOCK_S / query_s))

@@ -16,6 +16,7 @@ from google.rpc import code_pb2
 from prometheus_client import Counter
 
 from nearhash_service.access.rights import ROLES
+from nearhash_service.errors import RETRY_STEP_S
 from nearhash_service.metrics.calls import CallCounts
 from nearhash_service.scheduling.lanes import Lane, Lanes, current_lane
 from nearhash_service.status import refusal
@@ -26,7 +27,6 @@ PRIORITY = "nearhash-priority"
 """The metadata by which a caller tells the lane of a lookup: "interactive", as by default, or "bulk"."""
 _LOOKUP = "/nearhash.v1.LookupService/Lookup"
 _OURS = "/nearhash."
-_RETRY_STEP_S = 0.05
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 P = ParamSpec("P")
@@ -72,7 +72,7 @@ class Reception(grpc.ServerInterceptor):
             if lane.is_full():
                 self._refused.labels(lane.name).inc()
                 self._count_refusal(method, "ResourceExhausted")
-                return _overloaded(lane.name, int(lane.wait_s() / _RETRY_STEP_S) + 1)
+                return _overloaded(lane.name, int(lane.wait_s() / RETRY_STEP_S) + 1)
         handler = self._handlers.get((method, lane.name))
         if handler is None:
             handler = continuation(handler_call_details)
@@ -147,7 +147,7 @@ def _refusal(code: int, message: str, retry_after_s: float | None = None) -> Han
 
 @lru_cache
 def _overloaded(lane: str, retry_steps: int) -> Handler:
-    retry_s = min(retry_steps * _RETRY_STEP_S, 60.0)
+    retry_s = min(retry_steps * RETRY_STEP_S, 60.0)
     message = f"too many {lane} calls wait for their turn here; try again in {retry_s:.2f} s"
     return _refusal(code_pb2.RESOURCE_EXHAUSTED, message, retry_s)
 

@@ -25,7 +25,6 @@ _ALWAYS_WAIT = 16
 """So many may wait whatever they cost: a single caller has several under way, and nobody else may be there."""
 _OVERLOADED_S = 1.0
 """After a refusal."""
-_LEAST_RETRY_S = 0.05
 _LOOK_EVERY_S = 0.1
 
 
@@ -89,8 +88,8 @@ class Turns:
             if now_s > self._overloaded_until_s or len(self._waiting) < self._at_once:
                 return
             self._overloaded_until_s = now_s + _OVERLOADED_S
-            retry_after_s = self._retry_after_s()
-        raise self._overloaded(retry_after_s)
+            wait_s = self._waiting_s
+        raise self._overloaded(wait_s)
 
     def _wait(self, waiting: _Waiting, check_wanted: Callable[[], None]) -> None:
         with self._lock:
@@ -105,24 +104,20 @@ class Turns:
         except BaseException:
             self._give_up(waiting)
             raise
-        if waiting.retry_after_s:
-            raise self._overloaded(waiting.retry_after_s)
+        if waiting.refused_for_s is not None:
+            raise self._overloaded(waiting.refused_for_s)
 
     def _begin_overload(self) -> None:
         """Refuse those that have waited for longest, until so many wait as work. Lock held by caller."""
         self._overloaded_until_s = monotonic() + _OVERLOADED_S
         while len(self._waiting) > self._at_once:
             refused = self._take(self._waiting[0])
-            refused.retry_after_s = self._retry_after_s()
+            refused.refused_for_s = self._waiting_s
             refused.decided.set()
 
-    def _retry_after_s(self) -> float:
-        return max(self._waiting_s, _LEAST_RETRY_S)
-
-    def _overloaded(self, retry_after_s: float) -> Overloaded:
+    def _overloaded(self, wait_s: float) -> Overloaded:
         self._refused.inc()
-        message = f"too many large lookups wait for their turn here; try again in {retry_after_s:.2f} s"
-        return Overloaded(message, retry_after_s)
+        return Overloaded("too many large lookups wait for their turn here", wait_s)
 
     def _leave(self) -> None:
         with self._lock:
@@ -134,7 +129,7 @@ class Turns:
             if not waiting.decided.is_set():
                 self._take(waiting)
                 return
-        if not waiting.retry_after_s:
+        if waiting.refused_for_s is None:
             self._leave()
 
     def _give_turns(self) -> None:
@@ -159,12 +154,12 @@ class _Waiting:
     ----------
     decided : Event
         Set once it has a turn, or is refused.
-    retry_after_s : float
-        When to try again, if it is refused; else 0.
+    refused_for_s : float, optional
+        What would have had to be waited for, if it is refused.
     """
 
     def __init__(self, cost_s: float) -> None:
         self.cost_s = cost_s
         self.since_s = monotonic()
         self.decided = threading.Event()
-        self.retry_after_s = 0.0
+        self.refused_for_s: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -64,7 +65,7 @@ class ObservingInterceptor(UnaryInterceptor):
                 try:
                     return answer(request, context)
                 except Exception:
-                    code = _code_name(context)
+                    code = _code_name(context.code())  # type: ignore[attr-defined]
                     raise
                 finally:
                     took_s = perf_counter() - begin_s
@@ -82,7 +83,7 @@ def _log_slow(took_s: float, code: str) -> None:
     _log.warning("slow: a lookup%s took %.3f s, code %s", what, took_s, code)
 
 
-def _code_name(context: grpc.ServicerContext) -> str:
+@cache
+def _code_name(code: grpc.StatusCode | None) -> str:
     """Return the name of the code that a call was ended with, as Go's metrics write it: NotFound."""
-    code = context.code()  # type: ignore[attr-defined]
     return "Unknown" if code is None else "".join(word.capitalize() for word in code.name.split("_"))

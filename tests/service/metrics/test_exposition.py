@@ -96,6 +96,7 @@ def test_what_is_published_and_served_is_told(running):
             status.current.create_time.ToMilliseconds() / 1000, abs=1
         )
         assert scraped.total("nearhash_disk_bytes") == status.disk_size_bytes
+        assert scraped.values("nearhash_storage_refuses") == {(): 0}
         assert scraped.values("nearhash_mapped_bytes") == of_both(status.current.size_bytes)
         assert max(scraped.values("nearhash_changes_age_seconds").values()) < 10
 
