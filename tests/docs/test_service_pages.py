@@ -54,10 +54,11 @@ def test_what_the_page_on_security_types_secures_a_server(lists):
     for step in started_with(shown, "openssl", "printf"):
         type_in(step)
     (token,) = started_with(shown, "nearhash token")
-    type_in(token)
-    type_in(replace(token, command=token.command.replace("uploads", "operator")))
+    names = ("uploads", "operator", "on-call")
+    for name in names:
+        type_in(replace(token, command=token.command.replace("uploads", name)))
     (settings,) = blocks("service/SECURITY.md", "toml")
-    for written, name in zip(tomllib.loads(settings)["callers"], ("uploads", "operator"), strict=True):
+    for written, name in zip(tomllib.loads(settings)["callers"], names, strict=True):
         made = sha256(Path(f"{name}.token").read_bytes().strip()).hexdigest()
         settings = settings.replace(written["token_sha256"][0], made)
     # On the page, the server listens to all machines, which is what needs all this.
@@ -79,8 +80,8 @@ def test_what_the_page_on_security_types_secures_a_server(lists):
 
 
 def _at(step: Step, target: str) -> Step:
-    token = Path("operator.token").read_text().strip()
-    command = step.command.replace("nearhash.example:50051", target).replace("$(cat operator.token)", token)
+    token = Path("on-call.token").read_text().strip()
+    command = step.command.replace("nearhash.example:50051", target).replace("$(cat on-call.token)", token)
     return replace(step, command=command)
 
 
