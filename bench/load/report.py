@@ -132,12 +132,14 @@ def _overload(record: Record) -> Iterator[str]:
     during = record["at 3 times the peak"]
     yield ""
     yield f"## Three times the peak: {record['list']}, batches of {record['batch']}"
-    at_ease_ms, during_ms = (load["latency_ms"]["p99"] for load in (record["at 80 % of peak"], during))
+    loads = (record["peak"], record["at 80 % of peak"], during)
+    at_peak_ms, at_ease_ms, during_ms = (load["latency_ms"]["p99"] for load in loads)
     before, after = (f"{size_bytes / MB:,.0f} MB" for size_bytes in record["worker_pss_bytes"])
     yield from _paragraph(
         f"Peak {record['peak']['ok_per_s']:.0f} calls/s; deadline {record['deadline_s']:g} s. Answered OK in time "
         f"during the overload: {during['ok_per_s']:.0f} calls/s, **{record['goodput']:.0%} of the peak**; p99 of "
-        f"those {during_ms:.0f} ms, at 80 % of the peak {at_ease_ms:.0f} ms. All: {_counted(during['statuses'])}. "
+        f"those {during_ms:.0f} ms; at the peak, of a closed loop, {at_peak_ms:.0f} ms, at 80 % of it, of an open one, "
+        f"{at_ease_ms:.0f} ms. All: {_counted(during['statuses'])}. "
         f"Health: {_counted(record['health'])}. Memory of the worker: {before} before, {after} after."
     )
 

@@ -70,9 +70,9 @@ def test_in_overload_only_as_many_wait_as_are_answered_at_a_time(make, clock):
 def test_it_is_over_when_a_call_finds_that_nobody_waits_and_none_was_refused_for_a_while(make, clock):
     lane = make(sheds=True)
     assert refuses(lane, LONGEST + 1)
-    clock.now_s += 0.1
+    clock.now_s += 0.5
     assert refuses(lane, THREADS), "somebody waits still"
-    clock.now_s += 0.1
+    clock.now_s += 0.5
     assert not refuses(lane, 0)
     assert not refuses(lane, LONGEST)
 

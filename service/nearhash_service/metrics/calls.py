@@ -24,7 +24,9 @@ class CallCounts(Collector):
 
     def of(self, method: str) -> MethodCounts:
         """Return the counts of a unary method, called as gRPC names it: "/package.Service/Method"."""
-        return self._methods.setdefault(method, MethodCounts())
+        counts = self._methods.get(method)
+        # Two threads at once take the one that was there first.
+        return counts or self._methods.setdefault(method, MethodCounts())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families of all calls."""

@@ -24,7 +24,7 @@ CALL_COST_S = 120e-6
 """What gRPC costs in Python for a call, whatever it asks."""
 _WEIGHT = 0.05
 """Of a call in the average."""
-_CALM_S = 0.05
+_CALM_S = 0.2
 """Without a refusal: more than a moment's luck in the middle of overload."""
 _ADMIN_THREADS = 4
 _ADMIN_COST_S = 0.01

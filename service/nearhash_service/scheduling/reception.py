@@ -46,7 +46,8 @@ class Reception(grpc.ServerInterceptor):
     """
 
     def __init__(self, lanes: Lanes, refused: Counter, calls: CallCounts) -> None:
-        self._lanes, self._refused, self._calls = lanes, refused, calls
+        self._lanes, self._calls = lanes, calls
+        self._refused = {lane.name: refused.labels(lane.name) for lane in lanes.working()}
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._draining = False
 
@@ -70,7 +71,7 @@ class Reception(grpc.ServerInterceptor):
                 self._count_refusal(method, "Unavailable")
                 return _DRAINING
             if lane.refuses():
-                self._refused.labels(lane.name).inc()
+                self._refused[lane.name].inc()
                 self._count_refusal(method, "ResourceExhausted")
                 return _overloaded(lane.name, int(lane.wait_s() / RETRY_STEP_S) + 1)
         handler = self._handlers.get((method, lane.name))
@@ -123,15 +124,16 @@ def _on_lane(handler: Handler, lane: Lane) -> Handler:
 
 
 class _AtOnce(ThreadPoolExecutor):
-    """Runs what it is given in the thread that gives it: for what never waits."""
+    """Runs what it is given in the thread that gives it: for what never waits, and returns nothing."""
 
     def __init__(self) -> None:
         super().__init__(1)
+        self._done: Future[Any] = Future()
+        self._done.set_result(None)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
+        fn(*args, **kwargs)
+        return self._done
 
 
 def _refusal(code: int, message: str, retry_after_s: float | None = None) -> Handler:
