@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import yaml
 
 from nearhash_service.config import Config, ConfigSources
 
+from ..e2e.commands import ok_here
 from ..service.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "service" / "deploy"
+PAGE = (DEPLOY / "README.md").read_text()
 systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 
 
@@ -115,3 +118,36 @@ def test_the_image_is_made_of_what_is_there_and_not_ignored():
     for source in sources:
         assert (ROOT / source).exists(), source
         assert any(fnmatch(source, pattern) for pattern in let_in), source
+
+
+def test_the_session_for_systemd_sets_up_what_the_unit_runs(tmp_path):
+    (session,) = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    unit = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "nearhash.service").read_text(), re.MULTILINE))
+    (program, *arguments) = unit["ExecStart"].split()
+    user, settings = unit["User"], arguments[arguments.index("--config") + 1]
+    home = f"/var/lib/{unit['StateDirectory']}"
+    assert f"useradd --system --home-dir {home} --shell /usr/sbin/nologin {user}\n" in session
+    assert f"python3 -m venv {program.removesuffix('/bin/nearhash')} " in session
+    assert f"-g {unit['Group']} nearhash.toml {settings}\n" in session
+    extra = re.search(r"pip install 'nearhash\[(\w+)\]'", session)[1]
+    assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert f"NEARHASH_DATA={home}/data " in unit["Environment"]
+    (command,) = re.findall(rf"sudo -u {user} {program} (.*)$", session, re.MULTILINE)
+    assert f"--data {home}/data" in command
+    assert ok_here(*command.replace(f"{home}/data", str(tmp_path / "data")).split()) == "created bank reviewed\n"
+
+
+def test_the_page_names_the_servers_as_the_manifests_do(resources, pod):
+    service, pods = resources["Service"], resources["StatefulSet"]
+    (port,) = service["spec"]["ports"]
+    assert pods["spec"]["serviceName"] == service["metadata"]["name"]
+    assert f"--target {pods['metadata']['name']}-0.{service['metadata']['name']}:{port['port']}`" in PAGE
+    assert f'Client("dns:///{service["metadata"]["name"]}:{port["port"]}")' in PAGE
+    secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+    assert [f"`{name}`" in PAGE for name in secrets] == [True]
+
+
+def test_the_page_tells_what_each_file_is_for():
+    beside = ("README", "grafana", "prometheus", "Dockerfile.")
+    files = {path.name for path in DEPLOY.iterdir() if not path.name.startswith(beside)}
+    assert set(re.findall(r"^\| \[(.*?)\]", PAGE, re.MULTILINE)) == files
