@@ -143,7 +143,7 @@ def test_what_would_wait_too_long_is_refused_with_a_time_and_nothing_else_is(slo
     server, stubs = slow
     with ThreadPoolExecutor(10) as pool:
         calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW), timeout=60, metadata=BULK) for _ in range(2)]
-        eventually(lambda: unfinished(server) == 2 and server._lanes.bulk.pool.waiting == 1)
+        eventually(lambda: unfinished(server) == 2 and server._lanes.bulk.is_full())
         begin_s = perf_counter()
         for _ in range(20):
             code, message, retry_s = refused(lambda: stubs.lookups.Lookup(slow_request(1), timeout=20, metadata=BULK))

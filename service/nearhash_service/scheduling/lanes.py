@@ -1,16 +1,13 @@
 """Lanes: kinds of calls, each with threads and a bounded queue of its own, so that none can occupy another's.
 
 Cost is time of this process. A queue is bounded by the time until a call's turn comes: the calls that wait, times what
-a call of the lane costs on average, as estimated from the hashes that each sends. That takes bursts in. But once more
-comes than can be answered, a long queue makes every call late, and no more of them are answered than with a short one:
-then only as many interactive calls may wait as are answered at a time, until a call finds that nobody waits.
+a call of the lane costs on average, as estimated from the hashes that each sends.
 """
 
 from __future__ import annotations
 
 import os
 from contextvars import ContextVar
-from time import monotonic
 
 from nearhash_service.config import AdmissionSection
 from nearhash_service.metrics.buckets import Buckets
@@ -24,8 +21,6 @@ CALL_COST_S = 120e-6
 """What gRPC costs in Python for a call, whatever it asks."""
 _WEIGHT = 0.05
 """Of a call in the average."""
-_CALM_S = 0.2
-"""Without a refusal: more than a moment's luck in the middle of overload."""
 _ADMIN_THREADS = 4
 _ADMIN_COST_S = 0.01
 _ADMIN_WAIT_S = 1.0
@@ -49,8 +44,6 @@ class Lane:
         Counts the times until calls' turns.
     call_cost_s : float
         What a call costs, until calls tell.
-    sheds : bool
-        Whether to keep the queue short while there is overload.
 
     Attributes
     ----------
@@ -59,41 +52,21 @@ class Lane:
     """
 
     def __init__(
-        self,
-        name: str,
-        threads: int,
-        most_wait_s: float,
-        waits: Buckets,
-        call_cost_s: float = CALL_COST_S,
-        *,
-        sheds: bool = False,
+        self, name: str, threads: int, most_wait_s: float, waits: Buckets, call_cost_s: float = CALL_COST_S
     ) -> None:
         self.name, self.threads = name, threads
         self.pool = CallPool(name, threads, waits)
         self._most_wait_s = most_wait_s
         self._call_cost_s = call_cost_s
-        self._sheds = sheds
-        self._is_overloaded = False
-        self._refused_s = 0.0
 
     def wait_s(self) -> float:
-        """Return after which time a call that is refused may find room."""
-        # As many have been sent away as would have had to wait for so long.
-        return max(self._most_wait_s, self._queue_s(self.pool.waiting))
-
-    def refuses(self) -> bool:
-        """Tell whether a call that comes now is to be refused. Asked once for each, by one thread."""
-        waiting = self.pool.waiting
-        if self._is_overloaded and not waiting and monotonic() > self._refused_s + _CALM_S:
-            self._is_overloaded = False
-        is_full = self._queue_s(waiting) > self._most_wait_s or (self._is_overloaded and waiting >= self.threads)
-        if is_full:
-            self._is_overloaded, self._refused_s = self._sheds, monotonic()
-        return is_full
-
-    def _queue_s(self, waiting: int) -> float:
+        """Return the estimated time until the turn of a call that comes now."""
         # Threads share one interpreter: they do not drain the queue faster.
-        return waiting * self._call_cost_s
+        return self.pool.waiting * self._call_cost_s
+
+    def is_full(self) -> bool:
+        """Tell whether a call that comes now would have to wait for too long."""
+        return self.pool.waiting * self._call_cost_s > self._most_wait_s
 
     def learn(self, cost_s: float) -> None:
         """Take the estimated cost of a call into the average."""
@@ -123,9 +96,7 @@ class Lanes:
 
     def __init__(self, section: AdmissionSection, instruments: Instruments) -> None:
         waits, refused = instruments.waits, instruments.refused
-        self.interactive = Lane(
-            "interactive", section.threads, section.interactive_wait_s, waits.of("interactive"), sheds=True
-        )
+        self.interactive = Lane("interactive", section.threads, section.interactive_wait_s, waits.of("interactive"))
         # More than there are cores would only slow each other down.
         at_once = max(1, min(section.threads // 2, len(os.sched_getaffinity(0))))
         self.large = Turns(

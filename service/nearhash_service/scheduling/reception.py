@@ -70,7 +70,7 @@ class Reception(grpc.ServerInterceptor):
             if self._draining:
                 self._count_refusal(method, "Unavailable")
                 return _DRAINING
-            if lane.refuses():
+            if lane.is_full():
                 self._refused[lane.name].inc()
                 self._count_refusal(method, "ResourceExhausted")
                 return _overloaded(lane.name, int(lane.wait_s() / RETRY_STEP_S) + 1)
