@@ -1,9 +1,10 @@
-"""Builds run in a process of their own: they can neither slow calls nor, if they are killed, take them along."""
+"""Builds run in a process of their own, which takes what calls leave of the cores, and may be killed without them."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +19,8 @@ from nearhash_service.metrics.instruments import Instruments
 
 __all__ = ["AutoPublish", "publish_in_own_process"]
 
+_NICENESS = 10
+"""Where all cores are busy, a build takes a tenth of one: it comes late rather than that calls do."""
 _LOOK_EVERY_S = 1.0
 _PAUSE_AFTER_FAILURE_S = 60.0
 
@@ -28,7 +31,9 @@ def publish_in_own_process(path: Path, kept_generations: int, instruments: Instr
     """Do what `publish` does; errors come back as raised."""
     with (
         instruments.timing_build(),
-        ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool,
+        ProcessPoolExecutor(
+            max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(_NICENESS,)
+        ) as pool,
     ):
         try:
             return pool.submit(publish, path, kept_generations).result()
