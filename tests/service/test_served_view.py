@@ -11,7 +11,7 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Registry, publish
 from nearhash_index.store import generation as generation_module
 from nearhash_index.store.changes import Upsert, Withdraw
-from nearhash_service.answering import served_view
+from nearhash_service.answering import pace
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.server import Server
 
@@ -65,7 +65,7 @@ def served_from(directory: DataDirectory) -> Iterator[tuple[ServedView, Registry
 
 
 def test_a_generation_is_not_refused_for_what_fails_in_following_changes(two, monkeypatch):
-    monkeypatch.setattr(served_view, "_FOLLOW_EVERY_S", 0.0)
+    monkeypatch.setattr(pace, "_FOLLOW_EVERY_S", 0.0)
     failures = []
     with served_from(two) as (served, _):
         assert served.refresh()
@@ -119,7 +119,7 @@ def test_the_generation_served_before_stays_open_and_is_verified_again_if_its_fi
 
 def test_changes_are_followed_while_another_generation_is_being_opened(two, monkeypatch):
     monkeypatch.setattr(generation_module, "_READ_BYTES", 4096)
-    monkeypatch.setattr(served_view, "_FOLLOW_EVERY_S", 0.0)
+    monkeypatch.setattr(pace, "_FOLLOW_EVERY_S", 0.0)
     seen = []
     with served_from(two) as (served, registry):
         assert served.refresh()
@@ -130,7 +130,7 @@ def test_changes_are_followed_while_another_generation_is_being_opened(two, monk
             assert duration_s < 0.01
             seen.append((number_of(served), served.get().sequence))
 
-        monkeypatch.setattr(served_view.time, "sleep", pause)
+        monkeypatch.setattr(pace.time, "sleep", pause)
         assert served.refresh()
         monkeypatch.undo()
         assert (number_of(served), served.get().sequence) == (2, sequence)

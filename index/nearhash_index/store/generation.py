@@ -39,7 +39,7 @@ from nearhash_index.store.mapped_arrays import ArraySpec, map_arrays
 from nearhash_index.store.mapped_pages import forget_pages, load_pages
 from nearhash_index.store.sealed_json import read_sealed, seal
 
-__all__ = ["DATA_FILE", "MANIFEST_FILE", "EntryTable", "Generation", "Manifest", "Segment", "file_checksum"]
+__all__ = ["DATA_FILE", "MANIFEST_FILE", "EntryTable", "Generation", "Manifest", "Segment", "file_checksum", "verified"]
 
 DATA_FILE = "data.mdb"
 MANIFEST_FILE = "MANIFEST.json"
@@ -211,8 +211,7 @@ class Generation:
         NotADataDirectory, WrongVersion, CorruptData
             Corrupt if anything is missing, or differs by one bit from what was published.
         """
-        manifest = Manifest.read(folder)
-        _check_data_file(folder / DATA_FILE, manifest, between_steps)
+        manifest = verified(folder, between_steps)
         for generation in opened:
             if generation.manifest == manifest:
                 return generation
@@ -243,6 +242,24 @@ class Generation:
                     if self.manifest.sources[self.entries.source[row]] == key.source:
                         return row
         return None
+
+
+def verified(folder: Path, between_steps: Callable[[], object] = lambda: None) -> Manifest:
+    """Return the manifest of the generation at `folder`, having verified its file, unless this process has before.
+
+    Parameters
+    ----------
+    between_steps : callable
+        Called after each MiB.
+
+    Raises
+    ------
+    NotADataDirectory, WrongVersion, CorruptData
+        Corrupt if anything is missing, or differs by one bit from what was published.
+    """
+    manifest = Manifest.read(folder)
+    _check_data_file(folder / DATA_FILE, manifest, between_steps)
+    return manifest
 
 
 def file_checksum(path: Path, between_reads: Callable[[], object] = lambda: None) -> str:

@@ -15,7 +15,7 @@ from nearhash_index.store import Current, DataDirectory, Generation, Registry
 from nearhash_index.store.build_progress import BuildProgress
 from nearhash_index.store.changes import check_author
 from nearhash_index.store.diff import publish_diff
-from nearhash_index.store.generation import Manifest
+from nearhash_index.store.generation import Manifest, verified
 from nearhash_service.access.authors import author_of
 from nearhash_service.answering.building import publish_in_own_process
 from nearhash_service.answering.estimating import estimate_in_own_process
@@ -32,6 +32,7 @@ from nearhash_service.answering.messages import (
     stored_message,
     worker_message,
 )
+from nearhash_service.answering.pace import Pace
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.answering.wire_types import hash_type_of
 from nearhash_service.answering.worker_board import WorkerBoard, WorkerNote
@@ -236,7 +237,7 @@ class BankService(banks_pb2_grpc.BankServiceServicer):
 
     def _choose(self, current: Current) -> banks_pb2.Generation:
         """Make a generation current. Verified here too, so that a damaged one is refused to the operator already."""
-        manifest = Generation.open(self._directory.served_generation_path(current.number)).manifest
+        manifest = verified(self._directory.served_generation_path(current.number), Pace())
         self._directory.set_current(current)
         return generation_message(manifest, current)
 

@@ -12,7 +12,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 
@@ -21,17 +20,13 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import Current, DataDirectory, Generation, Registry
 from nearhash_index.store.delta import DeltaFollower
 from nearhash_index.view import View
+from nearhash_service.answering.pace import Pace
 from nearhash_service.answering.worker_board import WorkerNote
 
 __all__ = ["ServedView"]
 
 _KEPT_OPEN = 2
 """Generations, with the one served."""
-_FOLLOW_EVERY_S = 0.1
-_OTHERS_SHARE = 2.0
-"""Of the time that a step takes."""
-_LONGEST_PAUSE_S = 0.002
-"""Longer steps have waited for the disk."""
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +137,7 @@ class ServedView:
 
     def _exchange(self, current: Current) -> None:
         started_s = time.perf_counter()
-        pace = (lambda: None) if self._view is None else _Pace(self._follow_changes)
+        pace = (lambda: None) if self._view is None else Pace(self._follow_changes)
         try:
             generation = Generation.open(self._directory.generation_path(current.number), pace, self._opened)
         except NearHashIndexError as error:
@@ -186,31 +181,6 @@ class ServedView:
         if str(error) != self.error():
             _log.error("a newer generation is not served: %s", error)
         self._error = error
-
-
-class _Pace:
-    """Called between the steps of long work, leaves most of a core to calls: they would queue up behind 0.2 s of work.
-
-    Parameters
-    ----------
-    follow : callable
-        Called every tenth of a second: a withdrawal must not wait for the end.
-    """
-
-    def __init__(self, follow: Callable[[], object]) -> None:
-        self._follow = follow
-        self._step_s = self._followed_s = time.perf_counter()
-
-    def __call__(self) -> None:
-        """Pause after a step."""
-        now_s = time.perf_counter()
-        time.sleep(min(_OTHERS_SHARE * (now_s - self._step_s), _LONGEST_PAUSE_S))
-        if now_s - self._followed_s > _FOLLOW_EVERY_S:
-            # What fails here is no fault of the generation; the next look meets it again, and tells it.
-            with suppress(NearHashIndexError):
-                self._follow()
-            self._followed_s = now_s
-        self._step_s = time.perf_counter()
 
 
 def _warm(view: View, between_steps: Callable[[], object]) -> None:
