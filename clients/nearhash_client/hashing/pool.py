@@ -15,7 +15,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 from PIL import Image
 
 from .computing import ComputedHash, compute
@@ -23,6 +23,9 @@ from .errors import ImageError, ImageTooSlow
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# A process that is killed while it takes an item leaves the pipe locked: whoever hashes would wait a minute for it.
+CONSTS.channel_lock_timeout = 5.0
 
 
 class HashingPool:
