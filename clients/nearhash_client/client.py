@@ -15,7 +15,7 @@ from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 from .answers import answered_batch, merge
 from .channel import TLS, open_channel
 from .deadline import Deadline
-from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
+from .errors import DeadlineExceeded, NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
 from .patience import pause_s
 from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int
@@ -278,6 +278,9 @@ class Client:
             time.sleep(pause_s(error, deadline))
             try:
                 return self._call(part.request, deadline, BULK)
+            except DeadlineExceeded:
+                # Why it took so long says more.
+                raise error from None
             except NearHashError as again:
                 error = again
 

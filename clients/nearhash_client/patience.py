@@ -3,7 +3,7 @@
 import random
 
 from .deadline import Deadline
-from .errors import NearHashError, Overloaded, Unavailable
+from .errors import DeadlineExceeded, NearHashError, Overloaded, Unavailable
 
 _PAUSE_S = 1.0
 """Unless the server says how long."""
@@ -23,7 +23,10 @@ def pause_s(error: NearHashError, deadline: Deadline) -> float:
         raise error
     asked_s = error.retry_after_s if isinstance(error, Overloaded) else None
     wait_s = (_PAUSE_S if asked_s is None else asked_s) * random.uniform(1, 1.5)  # noqa: S311 - no secret
-    left_s = deadline.remaining_s()
+    try:
+        left_s = deadline.remaining_s()
+    except DeadlineExceeded:
+        raise error from None
     if left_s is not None and wait_s >= left_s:
         raise error
     return wait_s

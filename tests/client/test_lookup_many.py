@@ -140,7 +140,7 @@ def test_pieces_that_a_busy_server_refuses_are_sent_again_when_it_says(serve, lo
 def test_a_piece_is_given_up_at_its_deadline(serve, look_up_many):
     start = time.monotonic()
     with pytest.raises(Overloaded, match=r"^busy$") as caught:
-        look_up_many(serve(Refuses(10_000)).target, range(20), timeout_s=0.3)
+        look_up_many(serve(Refuses(10_000)).target, range(20), timeout_s=1.0)
     assert caught.value.retry_after_s == 0.05
     assert time.monotonic() - start < 3
 
