@@ -13,9 +13,9 @@ from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 from .answers import answered_batch, merge
 from .channel import TLS, open_aio_channel
 from .deadline import Deadline
-from .errors import DeadlineExceeded, NearHashError, ServerError, Unavailable, error_from_rpc
+from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
-from .patience import pause_s
+from .patience import pause_s, raise_at_end
 from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int
 from .results import AnsweredBatch, LookupResult
 from .tokens import Token
@@ -159,16 +159,12 @@ class AsyncClient:
                 call.cancel()
 
     async def _call_until(self, part: Part, deadline: Deadline) -> lookup_pb2.LookupResponse:
-        refused: NearHashError | None = None
         while True:
             try:
                 return await self._call(part.request, deadline, BULK)
-            except DeadlineExceeded as late:
-                # Why it took so long says more.
-                raise refused or late from None
             except NearHashError as error:
-                refused = error
                 await asyncio.sleep(pause_s(error, deadline))
+                raise_at_end(error, deadline)
 
     def _send_gathered(self, call: GatheredCall) -> None:
         sent = asyncio.create_task(self._carry(call))

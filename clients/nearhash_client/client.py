@@ -15,9 +15,9 @@ from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 from .answers import answered_batch, merge
 from .channel import TLS, open_channel
 from .deadline import Deadline
-from .errors import DeadlineExceeded, NearHashError, ServerError, Unavailable, error_from_rpc
+from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
-from .patience import pause_s
+from .patience import pause_s, raise_at_end
 from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int
 from .results import AnsweredBatch, LookupResult
 from .tokens import Token
@@ -276,11 +276,9 @@ class Client:
     def _call_again(self, part: Part, deadline: Deadline, error: NearHashError) -> lookup_pb2.LookupResponse:
         while True:
             time.sleep(pause_s(error, deadline))
+            raise_at_end(error, deadline)
             try:
                 return self._call(part.request, deadline, BULK)
-            except DeadlineExceeded:
-                # Why it took so long says more.
-                raise error from None
             except NearHashError as again:
                 error = again
 

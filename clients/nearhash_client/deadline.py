@@ -33,12 +33,14 @@ class Deadline:
         DeadlineExceeded
             If there are none left.
         """
-        if self._end_s is None:
-            return None
-        remaining_s = self._end_s - time.monotonic()
-        if remaining_s <= 0:
+        left_s = self.left_s()
+        if left_s is not None and left_s <= 0:
             raise self.exceeded()
-        return remaining_s
+        return left_s
+
+    def left_s(self) -> float | None:
+        """Return the seconds left, below 0 once it is over; None without a deadline."""
+        return None if self._end_s is None else self._end_s - time.monotonic()
 
     def exceeded(self) -> DeadlineExceeded:
         """Return the error that says that the time is over."""

@@ -3,7 +3,7 @@
 import random
 
 from .deadline import Deadline
-from .errors import DeadlineExceeded, NearHashError, Overloaded, Unavailable
+from .errors import NearHashError, Overloaded, Unavailable
 
 _PAUSE_S = 1.0
 """Unless the server says how long."""
@@ -23,10 +23,12 @@ def pause_s(error: NearHashError, deadline: Deadline) -> float:
         raise error
     asked_s = error.retry_after_s if isinstance(error, Overloaded) else None
     wait_s = (_PAUSE_S if asked_s is None else asked_s) * random.uniform(1, 1.5)  # noqa: S311 - no secret
-    try:
-        left_s = deadline.remaining_s()
-    except DeadlineExceeded:
-        raise error from None
+    raise_at_end(error, deadline, wait_s)
+    return wait_s
+
+
+def raise_at_end(error: NearHashError, deadline: Deadline, wait_s: float = 0.0) -> None:
+    """Raise the error if the deadline is over, or would be after such a wait: it says more than that it is over."""
+    left_s = deadline.left_s()
     if left_s is not None and wait_s >= left_s:
         raise error
-    return wait_s

@@ -12,7 +12,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from nearhash.v1 import lookup_pb2
-from nearhash_client import AnsweredBatch, AsyncClient, Client, InvalidRequest, NotFound, Overloaded
+from nearhash_client import AnsweredBatch, AsyncClient, Client, DeadlineExceeded, InvalidRequest, NotFound, Overloaded
+from nearhash_client import aio as aio_client
+from nearhash_client import client as client_module
 
 from .test_client import hashes_of, match_multiples_of_three
 
@@ -143,6 +145,28 @@ def test_a_piece_is_given_up_at_its_deadline(serve, look_up_many):
         look_up_many(serve(Refuses(10_000)).target, range(20), timeout_s=1.0)
     assert caught.value.retry_after_s == 0.05
     assert time.monotonic() - start < 3
+
+
+def test_a_pause_that_took_too_long_ends_with_what_it_was_made_for(serve, look_up_many, monkeypatch):
+    for module in (client_module, aio_client):
+        monkeypatch.setattr(module, "pause_s", lambda _error, _deadline: 1.1)
+    peer = serve(Refuses(1))
+    with pytest.raises(Overloaded, match=r"^busy$"):
+        look_up_many(peer.target, range(4), timeout_s=1.0)
+    assert len(peer.requests) == 1
+
+
+def test_what_is_asked_again_and_then_not_answered_in_time_is_told_as_that(serve, look_up_many):
+    refuses, over = Refuses(1), threading.Event()
+
+    def answer(request, context):
+        response = refuses(request, context)
+        over.wait(10)
+        return response
+
+    with pytest.raises(DeadlineExceeded):
+        look_up_many(serve(answer).target, range(4), timeout_s=1.0)
+    over.set()
 
 
 def test_another_error_ends_it_after_what_was_answered(serve):
