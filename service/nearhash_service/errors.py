@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from nearhash_index.errors import NearHashIndexError
 
-__all__ = ["RETRY_STEP_S", "Abandoned", "Forbidden", "Overloaded", "TooLate", "Unauthenticated"]
+__all__ = ["Abandoned", "Forbidden", "Overloaded", "TooLate", "Unauthenticated"]
 
-RETRY_STEP_S = 0.05
+_RETRY_STEP_S = 0.05
 """Times to try again are told in such steps, so that many calls are refused in the same words, made once."""
 
 
@@ -35,7 +35,7 @@ class Overloaded(NearHashIndexError):
     """
 
     def __init__(self, problem: str, wait_s: float) -> None:
-        self.retry_after_s = (int(wait_s / RETRY_STEP_S) + 1) * RETRY_STEP_S
+        self.retry_after_s = (int(wait_s / _RETRY_STEP_S) + 1) * _RETRY_STEP_S
         super().__init__(f"{problem}; try again in {self.retry_after_s:.2f} s")
 
 

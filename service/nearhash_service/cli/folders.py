@@ -49,9 +49,7 @@ TimeoutS = Annotated[float, typer.Option(help="With --output: seconds for one fi
 Answer = dict[str, Any] | Exception
 """What is written of a file, or why there is nothing."""
 
-OF_EVERY_FILE: tuple[type[NearHashError], ...] = (
-    *(FailedPrecondition, InvalidRequest, NotFound, PermissionDenied, Unauthenticated, Unavailable),
-)
+OF_EVERY_FILE = FailedPrecondition, InvalidRequest, NotFound, PermissionDenied, Unauthenticated, Unavailable
 """What the server answers to one file, it would answer to all; Unavailable is after the retries."""
 
 _Key = tuple[str, int, int]

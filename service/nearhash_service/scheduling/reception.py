@@ -16,7 +16,7 @@ from google.rpc import code_pb2
 from prometheus_client import Counter
 
 from nearhash_service.access.rights import ROLES
-from nearhash_service.errors import RETRY_STEP_S
+from nearhash_service.errors import Overloaded
 from nearhash_service.metrics.calls import CallCounts
 from nearhash_service.scheduling.lanes import Lane, Lanes, current_lane
 from nearhash_service.status import refusal
@@ -27,6 +27,8 @@ PRIORITY = "nearhash-priority"
 """The metadata by which a caller tells the lane of a lookup: "interactive", as by default, or "bulk"."""
 _LOOKUP = "/nearhash.v1.LookupService/Lookup"
 _OURS = "/nearhash."
+_LONGEST_WAIT_S = 60.0
+"""That is told; nobody knows what is in a minute."""
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 P = ParamSpec("P")
@@ -73,7 +75,7 @@ class Reception(grpc.ServerInterceptor):
             if lane.is_full():
                 self._refused[lane.name].inc()
                 self._count_refusal(method, "ResourceExhausted")
-                return _overloaded(lane.name, int(lane.wait_s() / RETRY_STEP_S) + 1)
+                return _overloaded(lane)
         handler = self._handlers.get((method, lane.name))
         if handler is None:
             handler = continuation(handler_call_details)
@@ -136,6 +138,7 @@ class _AtOnce(ThreadPoolExecutor):
         return self._done
 
 
+@lru_cache
 def _refusal(code: int, message: str, retry_after_s: float | None = None) -> Handler:
     status = refusal(code, message, retry_after_s)
 
@@ -147,11 +150,9 @@ def _refusal(code: int, message: str, retry_after_s: float | None = None) -> Han
     return grpc.stream_unary_rpc_method_handler(refuse)
 
 
-@lru_cache
-def _overloaded(lane: str, retry_steps: int) -> Handler:
-    retry_s = min(retry_steps * RETRY_STEP_S, 60.0)
-    message = f"too many {lane} calls wait for their turn here; try again in {retry_s:.2f} s"
-    return _refusal(code_pb2.RESOURCE_EXHAUSTED, message, retry_s)
+def _overloaded(lane: Lane) -> Handler:
+    error = Overloaded(f"too many {lane.name} calls wait for their turn here", min(lane.wait_s(), _LONGEST_WAIT_S))
+    return _refusal(code_pb2.RESOURCE_EXHAUSTED, str(error), error.retry_after_s)
 
 
 _DRAINING = _refusal(code_pb2.UNAVAILABLE, "this process is about to end; try again, and another one answers")
