@@ -8,7 +8,7 @@ import pytest
 from nearhash_index.entries import Entry, EntryKey, Hash
 from nearhash_index.errors import CorruptData, NotPublished, StorageFailed
 from nearhash_index.hash_types import HASH_TYPES
-from nearhash_index.store import Current, DataDirectory, Registry, publish
+from nearhash_index.store import Current, DataDirectory, Generation, Registry, publish
 from nearhash_index.store import generation as generation_module
 from nearhash_index.store.changes import Upsert, Withdraw
 from nearhash_service.answering import pace
@@ -97,9 +97,10 @@ def test_a_new_generation_is_exchanged_while_the_old_one_still_answers(two):
     assert "added" not in {old.entry(number).entry_id for number in range(count)}
 
 
-def test_the_generation_served_before_stays_open_and_is_verified_again_if_its_file_changed(two):
+def test_the_generation_served_before_stays_open_and_is_verified_again_if_its_file_changed(two, monkeypatch):
     assert publish_another(two.path) == 3
-    opened = {}
+    opened, let_go = {}, []
+    monkeypatch.setattr(Generation, "forget_pages", lambda self, _pace: let_go.append(self.manifest.number))
     with served_from(two) as (served, _):
         for number in (1, 2, 1, 2, 3):
             two.set_current(Current(number))
@@ -107,6 +108,7 @@ def test_the_generation_served_before_stays_open_and_is_verified_again_if_its_fi
             assert number_of(served) == number
             generation = served.get().generation
             assert opened.setdefault(number, generation) is generation
+        assert let_go == [1]
         flip_a_byte(two.path, 2)
         two.set_current(Current(2))
         assert served.refresh()

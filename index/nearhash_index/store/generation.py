@@ -196,7 +196,8 @@ class Generation:
     ) -> Generation:
         """Verify and map the generation at `folder`, in one pass over its file, unless this process has verified it.
 
-        Everything is verified before LMDB sees the file, which trusts what it maps.
+        Everything is verified before LMDB sees the file, which trusts what it maps. In the end all pages are in memory,
+        so that no query waits for the disk.
 
         Parameters
         ----------
@@ -214,6 +215,8 @@ class Generation:
         manifest = verified(folder, between_steps)
         for generation in opened:
             if generation.manifest == manifest:
+                # The kernel may have needed their memory meanwhile.
+                load_pages(generation.mapped.values(), between_steps)
                 return generation
         arrays = map_arrays(folder, manifest.arrays, between_steps)
         segments = {
@@ -225,10 +228,6 @@ class Generation:
             if name in manifest.hash_counts
         }
         return cls(manifest, EntryTable(**_below(arrays, "entries/")), segments, arrays)
-
-    def load_pages(self, between_steps: Callable[[], object]) -> None:
-        """Let no query wait for the disk, or for the kernel to map a page; see `mapped_pages`."""
-        load_pages(self.mapped.values(), between_steps)
 
     def forget_pages(self, between_steps: Callable[[], object]) -> None:
         """Make closing the map short, once another generation is served; see `mapped_pages`."""

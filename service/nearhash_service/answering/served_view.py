@@ -184,8 +184,7 @@ class ServedView:
 
 
 def _warm(view: View, between_steps: Callable[[], object]) -> None:
-    """Touch every page, and search once at every radius that banks use: no caller shall wait for either."""
-    view.generation.load_pages(between_steps)
+    """Search once at every radius that banks use: no caller shall wait for plans and kernels."""
     for name, segment in view.generation.segments.items():
         hash_type = HASH_TYPES[name]
         query = np.zeros((1, hash_type.words), dtype=np.uint64)

@@ -342,7 +342,7 @@ def test_to_find_an_entry_copies_nothing(path: Path) -> None:
     assert peak_bytes < generation.entries.bank.nbytes / 10
 
 
-def test_pages_that_were_let_go_of_are_not_mapped_and_hold_what_they_held(path: Path) -> None:
+def test_pages_that_were_let_go_of_are_not_mapped_until_it_is_opened_again_and_hold_what_they_held(path: Path) -> None:
     folder = published(path, {"bank": random_entries(30_000)})
     generation = Generation.open(folder)
     before = {name: array.copy() for name, array in generation.mapped.items()}
@@ -352,6 +352,8 @@ def test_pages_that_were_let_go_of_are_not_mapped_and_hold_what_they_held(path: 
     generation.forget_pages(lambda: steps.append(None))
     assert steps
     assert mapped_bytes(folder) < 0.2 * size_bytes
+    assert Generation.open(folder, opened=[generation]) is generation
+    assert mapped_bytes(folder) > 0.9 * size_bytes
     for name, array in generation.mapped.items():
         np.testing.assert_array_equal(array, before[name])
 
