@@ -126,7 +126,7 @@ def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow,
     code, message, _ = refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=0.3, metadata=BULK))
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "the deadline comes sooner" in message
-    assert perf_counter() - begin_s < 0.3
+    assert perf_counter() - begin_s < 0.1
     monkeypatch.setattr(admission, "_SURE", 0.0)
     late_s = []
     for _ in range(rounds):

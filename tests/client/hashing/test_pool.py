@@ -90,3 +90,15 @@ def test_a_pool_whose_waiting_processes_are_killed_hashes_again():
         assert process_id not in answers
     with pytest.raises(RuntimeError):
         pool.compute(PATHS[0])
+
+
+@pytest.mark.long
+def test_what_a_killed_process_has_left_locked_is_not_waited_for_a_minute():
+    with HashingPool(1) as pool:
+        assert pool.run(eval, WORK)
+        # As if the process had been killed while it took an item.
+        pool._pool._pool_manager.worker_manager.workers_channel.mutex.reader_mutex.acquire()
+        started = time.monotonic()
+        answer = next(answer for answer in pool.map(eval, [WORK] * 100) if not isinstance(answer, ImageError))
+        assert isinstance(answer, int)
+        assert time.monotonic() - started < 30
