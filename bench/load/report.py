@@ -6,6 +6,7 @@ python -m bench.load.report
 from __future__ import annotations
 
 import json
+import statistics
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -129,18 +130,24 @@ def _reloads(record: Record) -> Iterator[str]:
 
 
 def _overload(record: Record) -> Iterator[str]:
-    during = record["at 3 times the peak"]
+    at_peak, below, above = (record[name] for name in ("peak", "at 80 % of peak", "at 3 times the peak"))
+    goodput = record["goodput_by_round"]
+    p99_ratio = statistics.median(
+        ours / theirs for ours, theirs in zip(above["p99_ms_by_round"], below["p99_ms_by_round"], strict=True)
+    )
+    before, after = (f"{size_bytes / MB:,.0f} MB" for size_bytes in record["worker_pss_bytes"])
     yield ""
     yield f"## Three times the peak: {record['list']}, batches of {record['batch']}"
-    loads = (record["peak"], record["at 80 % of peak"], during)
-    at_peak_ms, at_ease_ms, during_ms = (load["latency_ms"]["p99"] for load in loads)
-    before, after = (f"{size_bytes / MB:,.0f} MB" for size_bytes in record["worker_pss_bytes"])
     yield from _paragraph(
-        f"Peak {record['peak']['ok_per_s']:.0f} calls/s; deadline {record['deadline_s']:g} s. Answered OK in time "
-        f"during the overload: {during['ok_per_s']:.0f} calls/s, **{record['goodput']:.0%} of the peak**; p99 of "
-        f"those {during_ms:.0f} ms; at the peak, of a closed loop, {at_peak_ms:.0f} ms, at 80 % of it, of an open one, "
-        f"{at_ease_ms:.0f} ms. All: {_counted(during['statuses'])}. "
-        f"Health: {_counted(record['health'])}. Memory of the worker: {before} before, {after} after."
+        f"{len(goodput)} rounds of the peak in a closed loop, 80 % of it and three times as much in open ones; "
+        f"deadline {record['deadline_s']:g} s; medians, and ratios within a round. "
+        f"Peak {at_peak['ok_per_s']:.0f} calls/s. Answered OK in time during the overload: "
+        f"{above['ok_per_s']:.0f} calls/s, **{statistics.median(goodput):.0%} of the peak** "
+        f"({min(goodput):.0%} to {max(goodput):.0%}); p99 of those {above['median_p99_ms']:.0f} ms, "
+        f"**{p99_ratio:.1f} times** that at 80 % of the peak, {below['median_p99_ms']:.0f} ms; at the peak "
+        f"{at_peak['median_p99_ms']:.0f} ms. Three times the peak: {_counted(above['statuses'])}; 80 %: "
+        f"{_counted(below['statuses'])}. Health: {_counted(record['health'])}. Memory of the worker: {before} before, "
+        f"{after} after."
     )
 
 

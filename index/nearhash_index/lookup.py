@@ -136,8 +136,7 @@ def _found(view: View, hash_type: HashType, parts: Iterator[_Hits], max_matches:
         # The commonest answer by far.
         return Found(_NONE, _NONE, _NONE, _NONE, unsearchable=_NONE, truncated=_NONE, allowed=[])
     hits, allowed = _without_allowed(view, hits)
-    kept, cut = _nearest(hits.query, max_matches)
-    hits = hits.keep(kept)
+    hits, cut = _nearest(hits, max_matches)
     places = _places(view, hash_type, hits) if every_hash else None
     return Found(hits.query, hits.entry, hits.distance, hits.code, _NONE, cut, allowed, places)
 
@@ -150,7 +149,7 @@ def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> It
         if len(matches):
             entry = segment.entry[matches.row].astype(np.int64)
             near = matches.distance <= reach.radii[view.generation_banks[view.generation.entries.bank[entry]]]
-            alive = near & ~np.isin(entry, view.delta.tombstones)
+            alive = near & ~np.isin(entry, view.delta.tombstones) if len(view.delta.tombstones) else near
             yield _Hits(matches.query, entry, matches.distance, matches.row, matches.code).keep(alive)
     added = view.delta.segments.get(hash_type.name)
     if added is not None and reach.widest >= 0:
@@ -165,7 +164,11 @@ def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> It
 
 def _once(hits: _Hits) -> _Hits:
     """Keep the nearest hash of an entry with several, which comes first."""
-    _, first = np.unique(hits.query * (hits.entry.max(initial=0) + 1) + hits.entry, return_index=True)
+    pairs = hits.query * (hits.entry.max(initial=0) + 1) + hits.entry
+    if len(set(pairs.tolist())) == len(pairs):
+        # Nearly always, and of few hits sooner known than NumPy has sorted them.
+        return hits
+    _, first = np.unique(pairs, return_index=True)
     first.sort()
     return hits.keep(first)
 
@@ -183,9 +186,9 @@ def _merged(view: View, *parts: _Hits) -> _Hits:
 
 def _without_allowed(view: View, hits: _Hits) -> tuple[_Hits, list[tuple[int, int]]]:
     """Drop all hits of queries that an allowlist knows; return the first allowing entry of each."""
-    allowing = np.array([bank.allowlist for bank in view.banks], dtype=np.bool_)
-    if not allowing.any():
+    if not view.has_allowlists:
         return hits, []
+    allowing = np.array([bank.allowlist for bank in view.banks], dtype=np.bool_)
     allows = allowing[view.bank_of(hits.entry)]
     queries, first = np.unique(hits.query[allows], return_index=True)
     entries = hits.entry[allows][first]
@@ -193,11 +196,13 @@ def _without_allowed(view: View, hits: _Hits) -> tuple[_Hits, list[tuple[int, in
     return hits.keep(~suppressed), list(zip(queries.tolist(), entries.tolist(), strict=True))
 
 
-def _nearest(query: NDArray[np.int64], max_matches: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Mark the first `max_matches` of each query, and tell which queries have more."""
-    queries, start, count = np.unique(query, return_index=True, return_counts=True)
-    rank = np.arange(len(query)) - np.repeat(start, count)
-    return rank < max_matches, queries[count > max_matches]
+def _nearest(hits: _Hits, max_matches: int) -> tuple[_Hits, NDArray[np.int64]]:
+    """Keep the first `max_matches` of each query, and tell which queries have more."""
+    if len(hits.query) <= max_matches:
+        return hits, _NONE
+    queries, start, count = np.unique(hits.query, return_index=True, return_counts=True)
+    rank = np.arange(len(hits.query)) - np.repeat(start, count)
+    return hits.keep(rank < max_matches), queries[count > max_matches]
 
 
 def _places(view: View, hash_type: HashType, hits: _Hits) -> list[tuple[int, int]]:

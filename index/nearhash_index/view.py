@@ -92,6 +92,11 @@ class View:
     def _enabled_allowlists(self) -> frozenset[str]:
         return frozenset(bank.name for bank in self.banks if bank.enabled and bank.allowlist)
 
+    @property
+    def has_allowlists(self) -> bool:
+        """Whether there are banks whose entries suppress matches."""
+        return bool(self._enabled_allowlists)
+
     def searched_banks(self, named: Collection[str], within: Collection[str] = ()) -> frozenset[str]:
         """Return the names of the banks that a lookup searches; see `reach`, which has accepted these."""
         if named:

@@ -108,5 +108,5 @@ def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(tmp_path, cap
     assert set(at_peak.codes) == {"OK"}
     assert set(health) == {"SERVING"}
     # Generous: the generator and whatever else runs share the cores.
-    assert goodput > 0.5
+    assert goodput > 0.55
     assert over.p99_ms() < 1000

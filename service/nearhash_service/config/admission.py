@@ -19,7 +19,7 @@ class AdmissionSection(Section, frozen=True):
     ] = 4
     interactive_wait_s: Annotated[
         float, Meta(gt=0, le=60, description="Refuse an interactive lookup whose turn would come later than that.")
-    ] = 0.05
+    ] = 0.15
     large_wait_s: Annotated[
         float,
         Meta(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextvars import ContextVar
+from time import monotonic
 
 from nearhash_service.config import AdmissionSection
 from nearhash_service.metrics.buckets import Buckets
@@ -21,6 +22,10 @@ CALL_COST_S = 120e-6
 """What gRPC costs in Python for a call, whatever it asks."""
 _WEIGHT = 0.05
 """Of a call in the average."""
+_OVERLOADED_S = 0.1
+"""After a refusal."""
+_OVERLOADED_SHARE = 0.1
+"""Of what else may wait: more would make everybody late who is answered at all."""
 _ADMIN_THREADS = 4
 _ADMIN_COST_S = 0.01
 _ADMIN_WAIT_S = 1.0
@@ -58,6 +63,7 @@ class Lane:
         self.pool = CallPool(name, threads, waits)
         self._most_wait_s = most_wait_s
         self._call_cost_s = call_cost_s
+        self._overloaded_until_s = 0.0
 
     def wait_s(self) -> float:
         """Return the estimated time until the turn of a call that comes now."""
@@ -66,10 +72,17 @@ class Lane:
 
     def is_full(self) -> bool:
         """Tell whether a call that comes now would have to wait for too long."""
-        return self.pool.waiting * self._call_cost_s > self._most_wait_s
+        wait_s = self.wait_s()
+        if wait_s <= _OVERLOADED_SHARE * self._most_wait_s:
+            return False
+        now_s = monotonic()
+        if wait_s <= self._most_wait_s and now_s > self._overloaded_until_s:
+            return False
+        self._overloaded_until_s = now_s + _OVERLOADED_S
+        return True
 
     def learn(self, cost_s: float) -> None:
-        """Take the estimated cost of a call into the average."""
+        """Take the cost of a call into the average."""
         self._call_cost_s += _WEIGHT * (cost_s - self._call_cost_s)
 
 
