@@ -16,13 +16,13 @@ from nearhash_index.work import Costs
 __all__ = ["brute_force_ns", "table_costs"]
 
 _REPEATS = 5
-_SIZES_BYTES = (1 << 20, 1 << 24, 1 << 27)
-"""Within the second-level cache, within the last, beyond all."""
+_SIZES_BYTES = (1 << 20, 1 << 22, 1 << 24, 1 << 27)
+"""Within the second-level cache, about as large, within the last, beyond all."""
 _READS = 1 << 13
 _FEW_LINES, _MANY_LINES = 2, 10
 _UNFORESEEN_NS = 0.05
 """Per entry, for where the processor expects another bucket to end; here all are of one size."""
-_SCANNED_CODES, _SCANNING_QUERIES = 1 << 17, 4
+_SCANNED_CODES, _SCANNING_QUERIES = 1 << 17, 16
 
 
 def table_costs(size_bytes: int) -> Costs:

@@ -21,21 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearhash_index.bands import Band, masks_within
-from nearhash_index.work import Costs, Work, table_work
+from nearhash_index.work import SAMPLES, Costs, Work, table_work
 
 __all__ = ["MAX_THRESHOLD", "Limits", "Plan", "Planner", "Probes", "plan_with"]
 
 MAX_THRESHOLD = 5
 """Farther than that, a table is never cheaper than brute force."""
 
-_SHARE = 0.5
+_SHARE = 0.4
 """Tables must promise to cost less than this share of brute force: the estimate of brute force is the better one."""
-_ENTRIES_SHARE, _UNSAMPLED_SHARE = 0.8, 0.1
-"""Shares of the cost of brute force. A query whose entries cost more than the one is left to brute force unread; more
-than the other, if a sample of the entries foretells too many candidates. So what is given up late has cost little."""
+_ENTRIES_SHARE = 0.8
+"""Share of brute force's cost from which on a query's entries are not read."""
+_UNSAMPLED_SHARE = 0.08
+"""A search that may cost more of brute force is begun only if a sample of its entries foretells few candidates."""
+_LOOK_SHARE = 0.12
+"""Tables are not used if to look at a query, and to leave it, costs more of brute force."""
+_TABLE_NS, _BORDERS_NS, _SAMPLE_NS = 30, 4, 8
+"""What that look costs by table, probe and place of the sample, where brute force is fast enough for it to matter."""
 _CANDIDATES_SHARE = 0.1
 """Share that the candidates of one query may have, or twice what is expected."""
-_FEWEST_CANDIDATES, _MOST_CANDIDATES = 64, 1 << 16
+_FEWEST_CANDIDATES, _MOST_CANDIDATES = 32, 1 << 16
 
 
 _Choices: TypeAlias = dict[int, tuple[float, tuple[int, ...]]]
@@ -163,9 +168,8 @@ class Planner:
         in_order = dict(zip(self._tables, best[radius + 1][1], strict=True))
         thresholds = tuple(in_order[t] for t in range(len(self._bands)))
         plan = plan_with(self._bands, self._words, thresholds, self._sizes, self._costs, brute_force_ns)
-        return (
-            plan if plan.cost_ns < _SHARE * brute_force_ns and plan.work.candidates < plan.limits.candidates else None
-        )
+        worthwhile = plan.cost_ns < _SHARE * brute_force_ns and _look_ns(plan.probes) < _LOOK_SHARE * brute_force_ns
+        return plan if worthwhile and plan.work.candidates < plan.limits.candidates else None
 
     def _cheapest_in_word(self, tables: list[int], total: int) -> tuple[float, tuple[int, ...]]:
         best: _Choices = {0: (0.0, ())}
@@ -215,15 +219,27 @@ def plan_with(
     probes = _read_only(Probes(np.concatenate(masks), starts, both_stops, np.array(thresholds), word_radii, lowered))
     entries = sum(half.entries for half in halves) / 2
     candidates = sum(half.candidates for half in halves) / 2
-    left_ns = _ENTRIES_SHARE * brute_force_ns - len(probes.masks) * costs.probe_ns
     most = max(_CANDIDATES_SHARE * brute_force_ns / costs.candidate_ns, 2 * candidates, _FEWEST_CANDIDATES)
+    most_candidates = min(round(most), _MOST_CANDIDATES)
+
+    def entries_for(share: float) -> int:
+        """Return how many entries a query may read beside its probes, for that share of brute force's cost."""
+        return max(0, round((share * brute_force_ns - len(probes.masks) * costs.probe_ns) / costs.entry_ns))
+
     limits = Limits(
-        entries=max(0, round(left_ns / costs.entry_ns)),
-        unsampled=round(_UNSAMPLED_SHARE * brute_force_ns / costs.entry_ns),
-        candidates=min(round(most), _MOST_CANDIDATES),
+        entries=entries_for(_ENTRIES_SHARE),
+        # So few entries have not too many candidates.
+        unsampled=max(most_candidates, entries_for(_UNSAMPLED_SHARE)),
+        candidates=most_candidates,
     )
     expected = Work(len(probes.masks), entries, candidates)
     return Plan(thresholds, probes, limits, expected, expected.cost_ns(costs))
+
+
+def _look_ns(probes: Probes) -> int:
+    """Return the time to locate the buckets of a query, and to sample them."""
+    used, count = np.count_nonzero(np.diff(probes.starts)), len(probes.masks)
+    return int(_TABLE_NS * used + _BORDERS_NS * count + _SAMPLE_NS * min(count, SAMPLES))
 
 
 def _read_only(probes: Probes) -> Probes:

@@ -25,6 +25,7 @@ from nearhash_index.codes import Codes
 from nearhash_index.matches import Hits
 from nearhash_index.plan import MAX_THRESHOLD, Plan
 from nearhash_index.planes import Planes
+from nearhash_index.work import SAMPLES
 
 __all__ = ["Tables", "bucket_sizes", "build", "count_entries", "new_room", "read_only", "search"]
 
@@ -162,6 +163,7 @@ def new_room(plan: Plan) -> kernels.probing.Room:
         ends=np.empty(probes, dtype=np.uint32),
         entries=np.empty(_ROOM_FOR_QUERIES, dtype=np.uint64),
         candidates=np.empty((_candidates_of(plan), 4), dtype=np.int64),
+        places=np.empty((2 * SAMPLES, 4), dtype=np.uint64),
         difference=np.empty(_MOST_WORDS, dtype=np.uint64),
     )
 

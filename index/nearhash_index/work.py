@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-__all__ = ["Costs", "Work", "table_work"]
+__all__ = ["SAMPLES", "Costs", "Work", "table_work"]
+
+SAMPLES = 24
+"""Places in its buckets at which a query is looked at, to foretell how many candidates it has."""
 
 _ENTRY_BITS = 32
 

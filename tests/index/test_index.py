@@ -110,7 +110,7 @@ def test_large_collections_are_searched_by_tables(words: int) -> None:
 def test_a_lone_query_is_shared_out_by_tables(words: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nearhash_index.index._LEAST_NS_PER_THREAD", 1)
     rng = np.random.default_rng(words)
-    codes = random_codes(rng, 60_000, words)
+    codes = random_codes(rng, 120_000, words)
     # Some codes in many tables' buckets at once, so that each match must still be reported once.
     codes[:3000] = flip_bits(rng, np.repeat(codes[:1], 3000, axis=0), 3)
     index = Index.build(codes, radius=8)

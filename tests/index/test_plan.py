@@ -46,13 +46,33 @@ def test_skewed_tables_are_looked_at_less() -> None:
 
 
 def test_brute_force_is_left_when_it_is_cheaper() -> None:
-    planner = Planner(equal_bands(1, 4, 12), 1, np.full((4, MAX_THRESHOLD + 1), 100.0), COSTS)
+    planner = Planner(equal_bands(1, 4, 12), 1, np.full((4, MAX_THRESHOLD + 1), 500.0), COSTS)
     plan = planner.plan(8, UNLIMITED_NS)
     assert plan is not None
-    assert planner.plan(8, plan.cost_ns * 2.02) is not None
-    assert planner.plan(8, plan.cost_ns * 1.98) is None
+    assert planner.plan(8, plan.cost_ns * 2.52) is not None
+    assert planner.plan(8, plan.cost_ns * 2.48) is None
     # No thresholds that the tables allow add up to it.
     assert planner.plan(64, UNLIMITED_NS) is None
+
+
+def test_brute_force_is_left_only_where_a_look_at_a_query_costs_little_beside_it() -> None:
+    # As fast as the tables are: what a query costs that they do not answer counts.
+    planner = Planner(equal_bands(1, 4, 12), 1, np.full((4, MAX_THRESHOLD + 1), 10.0), Costs(1, 0.01, 1))
+    plan = planner.plan(8, UNLIMITED_NS)
+    assert plan is not None
+    assert 5 * plan.cost_ns < 4_000
+    assert planner.plan(8, 4_000) is None
+    assert planner.plan(8, 20_000) is not None
+
+
+def test_a_sample_is_taken_unless_the_whole_search_is_cheap_beside_brute_force() -> None:
+    planner = Planner(equal_bands(1, 4, 12), 1, np.full((4, MAX_THRESHOLD + 1), 100.0), COSTS)
+    for brute_force_ns in (20_000, 50_000, 10**6):
+        plan = planner.plan(8, brute_force_ns)
+        assert plan is not None
+        cost_ns = len(plan.probes.masks) * COSTS.probe_ns + plan.limits.unsampled * COSTS.entry_ns
+        # As many entries as candidates are allowed cannot have more of them.
+        assert cost_ns <= 0.08 * brute_force_ns or plan.limits.unsampled == plan.limits.candidates
 
 
 @pytest.mark.parametrize(("words", "radius"), [(1, 8), (1, 4), (2, 16), (4, 31), (4, 0), (3, 0)])

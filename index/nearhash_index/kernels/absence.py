@@ -28,7 +28,7 @@ ARRAYS = (
     "query", "row", "refused", "added", "planes",
     "word", "shift", "bits", "first_bucket", "offsets", "entries", "rests", "ids",
     "masks", "starts", "both_stops", "thresholds", "word_radii",
-    "begins", "ends", "entry_counts", "candidates", "difference",
+    "begins", "ends", "entry_counts", "candidates", "places", "difference",
     "query_out", "code_out", "distance_out",
 )  # fmt: skip
 """What the context is about, in its order: of each array the address, and its size in either dimension."""
@@ -37,7 +37,7 @@ ARRAYS = (
     _QUERY, _ROW, _REFUSED, _ADDED, _PLANES,
     _WORD, _SHIFT, _BITS, _FIRST_BUCKET, _OFFSETS, _ENTRIES, _RESTS, _IDS,
     _MASKS, _STARTS, _BOTH_STOPS, _THRESHOLDS, _WORD_RADII,
-    _BEGINS, _ENDS, _ENTRY_COUNTS, _CANDIDATES, _DIFFERENCE,
+    _BEGINS, _ENDS, _ENTRY_COUNTS, _CANDIDATES, _PLACES, _DIFFERENCE,
     _QUERY_OUT, _CODE_OUT, _DISTANCE_OUT,
 ) = map(np.int64, range(0, 3 * len(ARRAYS), 3))  # fmt: skip
 NUMBERS = ("side", "few", "radius", "lowered", "most_entries", "unsampled", "most_candidates")
@@ -113,6 +113,7 @@ def _finds_none(context: Any, radius: Any, like: Any) -> Any:
         _room(context, _ENDS, _U32),
         _room(context, _ENTRY_COUNTS, _U64),
         room_at(context[_CANDIDATES], (context[_CANDIDATES + 1], context[_CANDIDATES + 2]), _I64),
+        room_at(context[_PLACES], (context[_PLACES + 1], context[_PLACES + 2]), _U64),
         _room(context, _DIFFERENCE, _U64),
     )
     out = Found(_room(context, _QUERY_OUT, _I64), _room(context, _CODE_OUT, _I64), _room(context, _DISTANCE_OUT, _I64))

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from nearhash_index.cache_lines import LANES, LINE
 from nearhash_index.kernels.fields import entry_of, key_of, rest_of, rotated_right, word_of
 from nearhash_index.kernels.intrinsics import near_lanes, popcount, prefetch
-from nearhash_index.kernels.sampling import is_left
+from nearhash_index.kernels.sampling import leave_out
 
 __all__ = ["SLACK", "Found", "Room", "locate", "read_lines", "search"]
 
-SLACK = 4
+SLACK = 2
 """So many times the candidates expected of a sample are borne, before a query is refused after all."""
 _PROBES_AHEAD = 8
 
@@ -38,6 +38,8 @@ class Room(NamedTuple):
     candidates : int64[c, 4]
         Query, table, slot, and how many bits of the rest may differ. c exceeds SLACK times the limit of candidates per
         query by LANES at least.
+    places : uint64[2 * SAMPLES, 4]
+        Samples of a query: slot of the first code in all entries, value and bound to compare with, and which lanes count.
     difference : uint64[words]
     """
 
@@ -45,6 +47,7 @@ class Room(NamedTuple):
     ends: NDArray[np.uint32]
     entries: NDArray[np.uint64]
     candidates: NDArray[np.int64]
+    places: NDArray[np.uint64]
     difference: NDArray[np.uint64]
 
 
@@ -131,14 +134,12 @@ def _scan(
     begins, ends, entries_of_query, candidates = room.begins, room.ends, room.entries, room.candidates
     probes_per_query = np.uint64(masks.size)
     for i in range(start, last):
-        total = entries_of_query[i - first]
-        sampled = total > np.uint64(limits.unsampled)
+        if refused[i]:
+            continue
+        sampled = entries_of_query[i - first] > np.uint64(limits.unsampled)
         most = waiting + limits.candidates * (SLACK if sampled else 1)
         if most + LANES > len(candidates):
             return i, waiting
-        if sampled and is_left(tables, probes, queries, i, limits, room, np.uint64(i - first), total):
-            refused[i] = True
-            continue
         query_waiting = waiting
         for t in range(word.size):
             rotated = rotated_right(queries[i, word[t]], shift[t])
@@ -266,6 +267,7 @@ def search(
     for first in range(0, queries.shape[0], group):
         last = min(first + group, queries.shape[0])
         locate(tables, probes, queries, first, last, radius, room)
+        leave_out(tables, probes, queries, first, last, limits, room, refused)
         i = first
         while i < last:
             i, waiting = _scan(tables, probes, queries, first, i, last, limits, room, refused, waiting)

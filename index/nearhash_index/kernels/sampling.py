@@ -15,42 +15,33 @@ from numba import njit
 from nearhash_index.cache_lines import LANES, LINE
 from nearhash_index.kernels.fields import entry_of, rotated_right
 from nearhash_index.kernels.intrinsics import near_lanes, popcount, prefetch
+from nearhash_index.work import SAMPLES
 
-__all__ = ["is_left"]
-
-_SAMPLES = 24
+__all__ = ["leave_out"]
 
 
 @njit(nogil=True, cache=True)
-def is_left(tables: Any, probes: Any, queries: Any, i: Any, limits: Any, room: Any, located: Any, total: Any) -> Any:
-    """Tell whether a query is to be left to brute force, before its buckets are read.
+def leave_out(
+    tables: Any, probes: Any, queries: Any, first: Any, last: Any, limits: Any, room: Any, refused: Any
+) -> None:
+    """Refuse the queries first..last - 1, which are located, that are to be left to brute force.
 
-    Parameters
-    ----------
-    i, located : int, uint64
-        The query's row, and its position among those whose buckets are located in `room`.
-    total : uint64
-        Codes in its buckets.
+    From LANES codes of its buckets at SAMPLES places is estimated how many candidates a query has.
     """
-    if total > np.uint64(limits.entries):
-        return True
-    first_probe = located * np.uint64(probes.masks.size)
-    return _expected_candidates(tables, probes, queries, i, room, first_probe, total) > np.uint64(limits.candidates)
-
-
-@njit(nogil=True, cache=True)
-def _expected_candidates(
-    tables: Any, probes: Any, queries: Any, i: Any, room: Any, first_probe: Any, total: Any
-) -> Any:
-    """Estimate how many of the codes in a query's buckets are candidates, from LANES of them at _SAMPLES places."""
-    word, shift, starts, word_radii, masks = tables.word, tables.shift, probes.starts, probes.word_radii, probes.masks
-    entries, begins, ends = tables.entries.reshape(-1), room.begins, room.ends
-    entries_per_table = np.uint64(tables.entries.shape[1])
-    step = max(np.uint64(1), total // np.uint64(_SAMPLES))
-    seen, near = np.uint64(0), np.uint64(0)
-    # Each place is asked for first, and looked at in a second round.
-    for looking in (False, True):
-        k, passed, place = first_probe, np.uint64(0), step // np.uint64(2)
+    word, shift, masks, starts, word_radii = tables.word, tables.shift, probes.masks, probes.starts, probes.word_radii
+    entries, entries_per_table = tables.entries.reshape(-1), np.uint64(tables.entries.shape[1])
+    begins, ends, totals, places = room.begins, room.ends, room.entries, room.places
+    for i in range(first, last):
+        total = totals[i - first]
+        if total <= np.uint64(limits.unsampled):
+            continue
+        if total > np.uint64(limits.entries):
+            refused[i] = True
+            continue
+        # Each place is asked for first, and looked at in a second round.
+        step = max(np.uint64(1), total // np.uint64(SAMPLES))
+        passed, place, count = np.uint64(0), step // np.uint64(2), np.int64(0)
+        k = np.uint64(i - first) * np.uint64(masks.size)
         for t in range(word.size):
             value = entry_of(rotated_right(queries[i, word[t]], shift[t]))
             first_entry = np.uint64(t) * entries_per_table
@@ -59,20 +50,23 @@ def _expected_candidates(
                 passed += end - begin
                 while place < passed:
                     line = (end + place - passed) & ~np.uint64(LINE - 1)
-                    if looking:
-                        bound = np.uint64(word_radii[word[t]]) - np.uint64(popcount(masks[p]))
-                        inside = _lanes_between(max(begin, line) - line, min(end - line, np.uint64(LANES)))
-                        near += np.uint64(popcount(inside & near_lanes(entries, first_entry + line, value, bound)))
-                        seen += np.uint64(popcount(inside))
-                    else:
-                        prefetch(entries, first_entry + line)
-                        prefetch(entries, first_entry + line + np.uint64(LINE))
+                    prefetch(entries, first_entry + line)
+                    prefetch(entries, first_entry + line + np.uint64(LINE))
+                    places[count, 0], places[count, 1] = first_entry + line, value
+                    places[count, 2] = np.uint64(word_radii[word[t]]) - np.uint64(popcount(masks[p]))
+                    places[count, 3] = _lanes_between(max(begin, line) - line, min(end - line, np.uint64(LANES)))
+                    count += 1
                     place += step
                 k += np.uint64(1)
-    return near * total // max(np.uint64(1), seen)
+        seen, near = np.uint64(0), np.uint64(0)
+        for c in range(count):
+            inside = places[c, 3]
+            seen += np.uint64(popcount(inside))
+            near += np.uint64(popcount(inside & near_lanes(entries, places[c, 0], places[c, 1], places[c, 2])))
+        refused[i] = near * total // max(np.uint64(1), seen) > np.uint64(limits.candidates)
 
 
 @njit(nogil=True, cache=True)
 def _lanes_between(first: Any, stop: Any) -> Any:
-    """Return a uint32 whose bits first..stop - 1 are set; 0 <= first < stop <= LANES."""
-    return np.uint32((np.uint64(1) << stop) - (np.uint64(1) << first))
+    """Return a uint64 whose bits first..stop - 1 are set; 0 <= first < stop <= LANES."""
+    return (np.uint64(1) << stop) - (np.uint64(1) << first)
