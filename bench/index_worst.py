@@ -98,7 +98,7 @@ def _shared_word(rng: np.random.Generator, n: int, words: int) -> Codes:
 
 
 def _shared_bits(rng: np.random.Generator, n: int, words: int) -> Codes:
-    """Return codes of which a tenth share 45 bits in a row: one bucket, of the table looked at last, and its entries."""
+    """Return codes of which a tenth share 45 bits in a row: one bucket of the last table, and its entries."""
     codes = lists.uniform(rng, n, words)
     shared = np.uint64((2**45 - 1) << 7)
     codes[: n // 10, -1] = (codes[: n // 10, -1] & ~shared) | (codes[0, -1] & shared)

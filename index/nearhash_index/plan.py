@@ -28,7 +28,7 @@ __all__ = ["MAX_THRESHOLD", "Limits", "Plan", "Planner", "Probes", "plan_with"]
 MAX_THRESHOLD = 5
 """Farther than that, a table is never cheaper than brute force."""
 
-_SHARE = 0.4
+_SHARE = 0.45
 """Tables must promise to cost less than this share of brute force: the estimate of brute force is the better one."""
 _ENTRIES_SHARE = 0.8
 """Share of brute force's cost from which on a query's entries are not read."""

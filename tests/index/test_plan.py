@@ -49,8 +49,8 @@ def test_brute_force_is_left_when_it_is_cheaper() -> None:
     planner = Planner(equal_bands(1, 4, 12), 1, np.full((4, MAX_THRESHOLD + 1), 500.0), COSTS)
     plan = planner.plan(8, UNLIMITED_NS)
     assert plan is not None
-    assert planner.plan(8, plan.cost_ns * 2.52) is not None
-    assert planner.plan(8, plan.cost_ns * 2.48) is None
+    assert planner.plan(8, plan.cost_ns * 2.25) is not None
+    assert planner.plan(8, plan.cost_ns * 2.19) is None
     # No thresholds that the tables allow add up to it.
     assert planner.plan(64, UNLIMITED_NS) is None
 

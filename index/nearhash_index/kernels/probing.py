@@ -39,7 +39,7 @@ class Room(NamedTuple):
         Query, table, slot, and how many bits of the rest may differ. c exceeds SLACK times the limit of candidates per
         query by LANES at least.
     places : uint64[2 * SAMPLES, 4]
-        Samples of a query: slot of the first code in all entries, value and bound to compare with, and which lanes count.
+        Where a query is sampled: first of the entries, value and bound to compare with, and which lanes count.
     difference : uint64[words]
     """
 
