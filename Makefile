@@ -89,7 +89,7 @@ bench-index: $(PEERS) ## the index beside its peers, and how it grows: about hal
 bench-lists: $(PEERS) ## what an operator waits for at 1e7 entries: about ten minutes, 5 GB of disk
 	$(BIN)/python -m bench.list_operations
 
-bench-load: $(PEERS) ## a server under load beside an echo and an HTTP peer: about half an hour, 3 GB of disk; h2load helps
+bench-load: $(PEERS) ## a server under load beside an echo and an HTTP peer: about 45 minutes, 12 GB of disk; h2load helps
 	$(BIN)/python -m bench.load
 
 .PHONY: bench-robustness

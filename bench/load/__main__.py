@@ -21,7 +21,9 @@ from bench.load.steady import BATCH, steady
 from bench.measure import save
 
 SMALL, LARGE = Listed("phash64", 10**5), Listed("phash64", 10**7)
-SMALL_PDQ, LARGE_PDQ = Listed("pdq256", 10**5), Listed("pdq256", 10**6)
+SMALL_PDQ, LARGE_PDQ = Listed("pdq256", 10**5), Listed("pdq256", 10**7)
+# What a worker of the HTTP peer holds in its own memory.
+PEER_PDQ = Listed("pdq256", 10**6)
 
 SCENARIOS: dict[str, Callable[[], dict[str, Any]]] = {
     f"{listed.name}-workers-{workers}": lambda listed=listed, workers=workers: steady(listed, workers)
@@ -35,7 +37,7 @@ SCENARIOS |= {
     # As near to single hashes as a generator on one core comes.
     "overload-phash64-1e7-batch-16": lambda: overload(LARGE, 16),
     "start-phash64-1e7": lambda: starting(LARGE),
-    "http-peer-pdq256-1e6": lambda: http_peer(LARGE_PDQ),
+    "http-peer-pdq256-1e6": lambda: http_peer(PEER_PDQ),
 }
 
 
