@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from statistics import median
 from time import monotonic, perf_counter, sleep
 
 import grpc
@@ -16,6 +18,7 @@ from ..service.slow_lookups import slow_request, write_slow_list
 
 IN_FLIGHT = 12
 TIMES = 3
+ROUNDS = 3
 REQUEST = slow_request(20)
 
 
@@ -78,35 +81,48 @@ def open_loop(stubs: Stubs, calls_per_s: float, seconds: float) -> tuple[Seen, f
     return seen, done / answered_s, len(calls)
 
 
-@pytest.mark.parametrize("seconds", [3.0, pytest.param(60.0, marks=[pytest.mark.long, pytest.mark.timeout(400)])])
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(20.0, marks=[pytest.mark.long, pytest.mark.timeout(400)])])
 def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(tmp_path, capsys, seconds):
+    """The machine differs from one second to the next, so each overload is compared with the peak right before it."""
     data = write_slow_list(tmp_path / "data")
+    goodputs = []
     with serving(tmp_path / "server", data) as running, connected(running.address) as stubs:
         closed_loop(stubs, 1.0)
-        at_peak, peak_per_s = closed_loop(stubs, seconds)
-        health: Counter[str] = Counter()
-        stop = threading.Event()
+        for _ in range(ROUNDS):
+            at_peak, peak_per_s = closed_loop(stubs, seconds)
+            with watched_health(running.address) as health:
+                over, answered_per_s, sent = open_loop(stubs, TIMES * peak_per_s, seconds)
+            goodputs.append(answered_per_s / peak_per_s)
+            with capsys.disabled(), suppress(BrokenPipeError):
+                print(  # noqa: T201
+                    f"\n  {sent / seconds / peak_per_s:.1f} times the peak of {peak_per_s:.0f} calls/s: goodput "
+                    f"{goodputs[-1]:.0%}, p99 {over.p99_ms():.0f} ms (at the peak {at_peak.p99_ms():.0f}), "
+                    f"{dict(over.codes)}, {dict(health)}"
+                )
+            # gRPC itself refuses streams, as UNAVAILABLE, while too many that have ended are not put away yet.
+            assert set(over.codes) <= {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"}
+            assert set(at_peak.codes) == {"OK"}
+            assert set(health) == {"SERVING"}
+            assert over.p99_ms() < 1000
+    # Generous: the generator and whatever else runs share the cores.
+    assert median(goodputs) > 0.55
 
-        def watch() -> None:
-            with connected(running.address) as watching:
-                while not stop.wait(0.05):
-                    health[watching.health("")] += 1
 
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        over, goodput_per_s, sent = open_loop(stubs, TIMES * peak_per_s, seconds)
+@contextmanager
+def watched_health(address: str) -> Iterator[Counter[str]]:
+    """Ask for the health over and over; yield how often each was the answer."""
+    health: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def watch() -> None:
+        with connected(address) as watching:
+            while not stop.wait(0.05):
+                health[watching.health("")] += 1
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield health
+    finally:
         stop.set()
         watcher.join(30)
-    goodput = goodput_per_s / peak_per_s
-    with capsys.disabled(), suppress(BrokenPipeError):
-        print(  # noqa: T201
-            f"\n  {sent / seconds / peak_per_s:.1f} times the peak of {peak_per_s:.0f} calls/s: goodput {goodput:.0%}, "
-            f"p99 {over.p99_ms():.0f} ms (at the peak {at_peak.p99_ms():.0f}), {dict(over.codes)}, {dict(health)}"
-        )
-    # gRPC itself refuses streams, as UNAVAILABLE, while too many that have ended are not put away yet.
-    assert set(over.codes) <= {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"}
-    assert set(at_peak.codes) == {"OK"}
-    assert set(health) == {"SERVING"}
-    # Generous: the generator and whatever else runs share the cores.
-    assert goodput > 0.55
-    assert over.p99_ms() < 1000
