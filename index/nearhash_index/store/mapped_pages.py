@@ -34,7 +34,7 @@ def load_pages(arrays: Iterable[NDArray[Any]], between_steps: Callable[[], objec
     Parameters
     ----------
     between_steps : callable
-        Called after each 4 MiB, which takes some 0.05 ms if they are in memory.
+        Called after each array, and after each 4 MiB that had to be brought in; either takes some 0.1 ms.
     """
     for array in arrays:
         content = array.reshape(-1).view(np.uint8)
@@ -45,7 +45,8 @@ def load_pages(arrays: Iterable[NDArray[Any]], between_steps: Callable[[], objec
             pages[len(pages) // 2 % _SAMPLED :: _SAMPLED].max(initial=0)
             if _faults() != before:
                 pages.max(initial=0)
-            between_steps()
+                between_steps()
+        between_steps()
 
 
 def forget_pages(arrays: Iterable[NDArray[Any]], between_steps: Callable[[], object]) -> None:
