@@ -32,11 +32,11 @@ _SHARE = 0.45
 """Tables must promise to cost less than this share of brute force: the estimate of brute force is the better one."""
 _ENTRIES_SHARE = 0.8
 """Share of brute force's cost from which on a query's entries are not read."""
-_UNSAMPLED_SHARE = 0.08
-"""A search that may cost more of brute force is begun only if a sample of its entries foretells few candidates."""
-_LOOK_SHARE = 0.12
+_UNSAMPLED_SHARE = 0.1
+"""A query whose entries cost more of brute force is searched for only if a sample of them foretells few candidates."""
+_LOOK_SHARE = 0.1
 """Tables are not used if to look at a query, and to leave it, costs more of brute force."""
-_TABLE_NS, _BORDERS_NS, _SAMPLE_NS = 30, 4, 8
+_TABLE_NS, _BORDERS_NS, _SAMPLE_NS = 20, 2.5, 5
 """What that look costs by table, probe and place of the sample, where brute force is fast enough for it to matter."""
 _CANDIDATES_SHARE = 0.1
 """Share that the candidates of one query may have, or twice what is expected."""
@@ -222,24 +222,21 @@ def plan_with(
     most = max(_CANDIDATES_SHARE * brute_force_ns / costs.candidate_ns, 2 * candidates, _FEWEST_CANDIDATES)
     most_candidates = min(round(most), _MOST_CANDIDATES)
 
-    def entries_for(share: float) -> int:
-        """Return how many entries a query may read beside its probes, for that share of brute force's cost."""
-        return max(0, round((share * brute_force_ns - len(probes.masks) * costs.probe_ns) / costs.entry_ns))
-
+    left_ns = _ENTRIES_SHARE * brute_force_ns - len(probes.masks) * costs.probe_ns
     limits = Limits(
-        entries=entries_for(_ENTRIES_SHARE),
+        entries=max(0, round(left_ns / costs.entry_ns)),
         # So few entries have not too many candidates.
-        unsampled=max(most_candidates, entries_for(_UNSAMPLED_SHARE)),
+        unsampled=max(most_candidates, round(_UNSAMPLED_SHARE * brute_force_ns / costs.entry_ns)),
         candidates=most_candidates,
     )
     expected = Work(len(probes.masks), entries, candidates)
     return Plan(thresholds, probes, limits, expected, expected.cost_ns(costs))
 
 
-def _look_ns(probes: Probes) -> int:
+def _look_ns(probes: Probes) -> float:
     """Return the time to locate the buckets of a query, and to sample them."""
     used, count = np.count_nonzero(np.diff(probes.starts)), len(probes.masks)
-    return int(_TABLE_NS * used + _BORDERS_NS * count + _SAMPLE_NS * min(count, SAMPLES))
+    return _TABLE_NS * used + _BORDERS_NS * count + _SAMPLE_NS * min(count, SAMPLES)
 
 
 def _read_only(probes: Probes) -> Probes:
