@@ -124,7 +124,7 @@ def wait_until_seen(threads: list[Lookups], generation: int, sequence: int = 0) 
     """Wait until each thread was answered from that generation, with the changes up to the sequence at least."""
     deadline_s = monotonic() + 20
     for thread in threads:
-        while not (thread.generation == generation and thread.sequence >= sequence or thread.wrong):
+        while not ((thread.generation == generation and thread.sequence >= sequence) or thread.wrong):
             assert monotonic() < deadline_s, f"generation {generation} with sequence {sequence} was not taken over"
             sleep(0.005)
 
