@@ -20,6 +20,8 @@ from nearhash_index.view import Reach, View
 __all__ = ["Found", "lookup", "stored_hashes"]
 
 _NONE = np.empty(0, dtype=np.int64)
+_FEW_HITS = 128
+"""Python looks through so many sooner than NumPy sorts them, and keeps other threads waiting for no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +167,7 @@ def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> It
 def _once(hits: _Hits) -> _Hits:
     """Keep the nearest hash of an entry with several, which comes first."""
     pairs = hits.query * (hits.entry.max(initial=0) + 1) + hits.entry
-    if len(set(pairs.tolist())) == len(pairs):
-        # Nearly always, and of few hits sooner known than NumPy has sorted them.
+    if len(pairs) <= _FEW_HITS and len(set(pairs.tolist())) == len(pairs):
         return hits
     _, first = np.unique(pairs, return_index=True)
     first.sort()

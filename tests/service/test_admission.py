@@ -24,6 +24,7 @@ from nearhash_service.access.followed_callers import FollowedCallers
 from nearhash_service.config import AdmissionSection, Caller
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.scheduling import admission, turns
+from nearhash_service.scheduling.lanes import Lane
 from nearhash_service.server import Server
 
 from .metrics.scraped import Scraped
@@ -166,6 +167,26 @@ def test_what_would_wait_too_long_is_refused_with_a_time_and_nothing_else_is(slo
     # Two that waited for no one, and one for the first of them.
     assert scraped.values("nearhash_lane_wait_seconds_count", lane="bulk") == {(): 3}
     assert scraped.total("nearhash_lane_wait_seconds_sum", lane="bulk") > 0.1
+
+
+def test_small_lookups_tell_their_lane_what_they_took(slow):
+    server, stubs = slow
+    lane = server._lanes.interactive
+    with lane_with_one_waiting(lane):
+        before_s = lane.wait_s()
+    for _ in range(50):
+        stubs.lookups.Lookup(slow_request(20))
+    with lane_with_one_waiting(lane):
+        assert lane.wait_s() > 2 * before_s
+
+
+@contextmanager
+def lane_with_one_waiting(lane: Lane) -> Iterator[None]:
+    lane.pool.waiting += 1
+    try:
+        yield
+    finally:
+        lane.pool.waiting -= 1
 
 
 def test_large_lookups_wait_for_their_turn_and_do_not_keep_small_ones_from_theirs(slow, instruments):
