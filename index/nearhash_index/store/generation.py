@@ -46,8 +46,10 @@ MANIFEST_FILE = "MANIFEST.json"
 _MAGIC = "nearhash generation"
 _VERSION = 1
 _READ_BYTES = 1 << 20
-_CLOCK_STEP_NS = 2 * 10**9
-"""File systems' clocks take steps: a file changed that lately may change again at what is the same time to them."""
+_CLOCK_TICK_NS = 20 * 10**6
+_COARSE_CLOCK_TICK_NS = 2 * 10**9
+"""File systems' clocks tick: a file changed that lately may change again at what is the same time to them. The kernel's
+clock of files ticks at least each 10 ms; some file systems keep whole seconds, or even ones."""
 
 _verified: set[tuple[int, int, int, str]] = set()
 """Data files that this process has verified, by device, inode, time of the last change, and checksum."""
@@ -286,8 +288,13 @@ def _check_data_file(path: Path, manifest: Manifest, between_reads: Callable[[],
     began_ns = time.time_ns()
     if file_checksum(path, between_reads) != manifest.data_checksum:
         raise CorruptData(f"{path} is damaged: its checksum does not fit its content")
-    if began_ns - found.st_ctime_ns > _CLOCK_STEP_NS:
+    if began_ns - found.st_ctime_ns > _tick_ns(found.st_ctime_ns):
         _verified.add(identity)
+
+
+def _tick_ns(changed_ns: int) -> int:
+    """Return how long the clock that told when a file changed may stand still, in ns."""
+    return _CLOCK_TICK_NS if changed_ns % 10**9 else _COARSE_CLOCK_TICK_NS
 
 
 def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

@@ -293,7 +293,7 @@ def test_what_was_verified_is_verified_again_only_once_it_has_changed(path: Path
     folder = published(path, {"omega": ENTRIES["omega"]})
     data = folder / "data.mdb"
     sleep(0.02)
-    monkeypatch.setattr(generation_module, "_CLOCK_STEP_NS", 0)
+    monkeypatch.setattr(generation_module, "_CLOCK_TICK_NS", 0)
     assert [reads_to_verify(folder) for _ in range(3)] == [1, 0, 0]
     times, content = data.stat(), bytearray(data.read_bytes())
     content[len(content) // 2] ^= 1
@@ -304,9 +304,15 @@ def test_what_was_verified_is_verified_again_only_once_it_has_changed(path: Path
         Generation.open(folder)
 
 
-def test_a_file_that_changed_lately_is_verified_each_time(path: Path) -> None:
+def test_a_file_that_changed_within_a_tick_of_its_clock_is_verified_each_time(path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(generation_module, "_CLOCK_TICK_NS", 10**18)
     folder = published(path, {"omega": ENTRIES["omega"]})
     assert [reads_to_verify(folder) for _ in range(3)] == [1, 1, 1]
+
+
+def test_a_clock_that_keeps_whole_seconds_is_told_by_its_time() -> None:
+    assert generation_module._tick_ns(1_800_000_000_004_000_000) == 20_000_000
+    assert generation_module._tick_ns(1_800_000_000_000_000_000) == 2_000_000_000
 
 
 def reads_to_verify(folder: Path) -> int:
