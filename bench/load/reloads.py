@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -24,15 +24,18 @@ __all__ = ["reloads"]
 
 _CHANGES = 20
 _EVERY_S = 0.5
-_ROUNDS = 6
+_FLIPPING_ROUNDS = 12
+_FLIPPING_S = 3.0
+"""Of each round. The machine stalls for tens of milliseconds at times: more of shorter rounds are free of it."""
+_PUBLISHING_ROUNDS = 6
 
 
 def reloads(listed: Listed, seconds: float) -> dict[str, Any]:
-    """Load one worker with single hashes at half of its peak: alone, while generations change, while they are built.
+    """Load one worker with single hashes at half of its peak, alone and in turn with each of these.
 
     - flipping: two generations that exist are made current in turn, twice a second. What a reload costs.
     - publishing: some entries change, a generation is built from all and published, and so on without a pause. The
-      build takes a core, and there are only two. What a reload costs with all that leads to it.
+      build takes a core, and there are only two. What a reload costs with all that leads to it, in rounds of `seconds`.
     """
     server_cpus, cpus = cores(1)
     singles = listed.requests(20_000, 1, seed=3)
@@ -48,24 +51,25 @@ def reloads(listed: Listed, seconds: float) -> dict[str, Any]:
         rate = peak(calls)[1].ok_per_s / 2
         counts = {"flipping": 0, "publishing": 0}
 
-        def load() -> Answers:
+        def load(seconds: float) -> Answers:
             return open_loop(calls, calls_per_s=rate, seconds=seconds)
 
-        def load_during(name: str, steps: Iterator[None], pause_s: float) -> Answers:
-            with _repeating(lambda: next(steps), pause_s) as done:
-                answers = load()
-            counts[name] += len(done)
-            if name == "flipping":
-                banks.Release(banks_pb2.ReleaseRequest())
+        def flipping() -> Answers:
+            with _repeating(_flipping(banks), _EVERY_S) as done:
+                answers = load(_FLIPPING_S)
+            counts["flipping"] += len(done)
+            banks.Release(banks_pb2.ReleaseRequest())
             return answers
 
-        told = in_turn(
-            {
-                "alone": load,
-                "flipping": lambda: load_during("flipping", _flipping(banks), _EVERY_S),
-                "publishing": lambda: load_during("publishing", publishes, 0.0),
-            },
-            rounds=_ROUNDS,
+        def publishing() -> Answers:
+            with _repeating(publishes, 0.0) as done:
+                answers = load(seconds)
+            counts["publishing"] += len(done)
+            return answers
+
+        beside_flipping = in_turn({"alone": lambda: load(_FLIPPING_S), "flipping": flipping}, rounds=_FLIPPING_ROUNDS)
+        beside_publishing = in_turn(
+            {"alone": lambda: load(seconds), "publishing": publishing}, rounds=_PUBLISHING_ROUNDS
         )
     return {
         "list": listed.name,
@@ -76,19 +80,19 @@ def reloads(listed: Listed, seconds: float) -> dict[str, Any]:
         "calls_per_s": rate,
         "changes_per_publish": _CHANGES,
         "reloads": counts,
-        "half_of_peak": told,
+        "beside_flipping": beside_flipping,
+        "beside_publishing": beside_publishing,
     }
 
 
 @contextmanager
-def _repeating(step: Callable[[], object], pause_s: float) -> Iterator[list[None]]:
-    """Take the step over and over in a thread; yield a list that grows with each."""
+def _repeating(steps: Iterator[None], pause_s: float) -> Iterator[list[None]]:
+    """Take one step after the other in a thread; yield a list that grows with each."""
     stop, done = threading.Event(), []
 
     def run() -> None:
         while not stop.wait(pause_s):
-            step()
-            done.append(None)
+            done.append(next(steps))
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -108,23 +108,24 @@ def _latencies(records: list[Record]) -> Iterator[str]:
 
 
 def _reloads(record: Record) -> Iterator[str]:
-    loads = record["half_of_peak"]
-    _plot(record["scenario"], loads)
+    beside_flipping, beside_publishing = record["beside_flipping"], record["beside_publishing"]
+    _plot(record["scenario"], beside_flipping | {"publishing": beside_publishing["publishing"]})
     yield ""
     yield f"## During continuous reloads: {record['list']}"
     yield from _paragraph(
-        f"One worker at half of its peak, {record['calls_per_s']:,.0f} calls/s, in turn: alone; *flipping* between "
-        f"two generations ({record['reloads']['flipping']} reloads); *publishing* one generation after the other, "
-        f"each with {record['changes_per_publish']} changes ({record['reloads']['publishing']} of them), by builds "
-        "that share the worker's core."
+        f"One worker at half of its peak, {record['calls_per_s']:,.0f} calls/s. Alone and, in turn, *flipping* between "
+        f"two generations ({record['reloads']['flipping']} reloads). Then alone and, in turn, *publishing* one "
+        f"generation after the other, each with {record['changes_per_publish']} changes "
+        f"({record['reloads']['publishing']} of them), by builds that share the worker's core."
     )
     yield ""
     yield "| | p50, ms | p99, ms | p99.9, ms | worst, ms | p99 of alone's | noise | failed |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    for name, load in loads.items():
-        failed = sum(load["statuses"].values()) - load["statuses"]["OK"]
-        ratio = load["median_p99_ms"] / loads["alone"]["median_p99_ms"]
-        yield f"| {_latency_cells(name, load)} | {ratio:.2f} | {load['noise']:.2f} | {failed} |"
+    for loads in (beside_flipping, beside_publishing):
+        for name, load in loads.items():
+            failed = sum(load["statuses"].values()) - load["statuses"]["OK"]
+            ratio = load["median_p99_ms"] / loads["alone"]["median_p99_ms"]
+            yield f"| {_latency_cells(name, load)} | {ratio:.2f} | {load['noise']:.2f} | {failed} |"
     yield ""
     yield f"![](plots/load-{record['scenario']}.png)"
 
