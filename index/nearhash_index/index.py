@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearhash_index import brute_force, calibration, tables
-from nearhash_index.absence import AbsenceCheck
 from nearhash_index.bands import Band
 from nearhash_index.codes import Codes, check_codes
 from nearhash_index.errors import InvalidInput
 from nearhash_index.explain import Explanation
 from nearhash_index.hash_types import HashType
 from nearhash_index.layout import choose_bands
+from nearhash_index.lone_search import LoneSearch
 from nearhash_index.matches import Hits, Matches
 from nearhash_index.plan import Plan, Planner
 from nearhash_index.planes import Planes, codes_of, planes_of
@@ -212,8 +212,12 @@ class Index:
             bytes_per_hash={name: array.nbytes / n for name, array in self.arrays().items()},
         )
 
-    def absence_check(self, hash_type: HashType, radius: int, added: Planes | None) -> AbsenceCheck | None:
-        """Return what tells quickly that a hash is near nothing here or among the codes added; None if that is long.
+    def rows_of(self, position: int) -> NDArray[np.uint32]:
+        """Return the rows of a unique code by its position, as matches name it: uint32[k]."""
+        return self._postings.rows_of(position)
+
+    def lone_search(self, hash_type: HashType, radius: int, added: Planes | None) -> LoneSearch | None:
+        """Return what searches quickly for one hash here and among the codes added; None if that would take long.
 
         Raises
         ------
@@ -223,7 +227,7 @@ class Index:
         plan = self._plan(_checked_radius(radius, self.words))
         if (plan.cost_ns if plan else self._brute_force_ns(radius)) > _SHORT_NS:
             return None
-        return AbsenceCheck(hash_type, radius, self._planes, (self._tables, plan) if plan else None, added)
+        return LoneSearch(hash_type, radius, self._planes, (self._tables, plan) if plan else None, added)
 
     def warm(self, radii: Iterable[int]) -> None:
         """Plan for those radii and load the kernels, so that the first queries are fast, too."""

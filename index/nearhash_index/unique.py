@@ -42,6 +42,12 @@ class Postings(NamedTuple):
         slot = np.arange(len(of)) - np.repeat(np.cumsum(count) - count - first, count)
         return Matches.sorted(query[of], self.rows[slot].astype(np.int64), distance[of], code[of])
 
+    def rows_of(self, code: int) -> NDArray[np.uint32]:
+        """Return the rows of one unique code: uint32[k]."""
+        if not len(self.starts):
+            return np.array([code], dtype=np.uint32)
+        return self.rows[self.starts[code] : self.starts[code + 1]]
+
     def restore(self, unique: Codes) -> Codes:
         """Return the codes that `collapse` was given, in their order."""
         if not len(self.starts):

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nearhash_index.absence import AbsenceCheck
 from nearhash_index.entries import Bank, EntryKey
 from nearhash_index.errors import BankDisabled, UnknownName
 from nearhash_index.hash_types import HashType, check_radius
+from nearhash_index.lone_search import LoneSearch
 from nearhash_index.store.delta import Delta
 from nearhash_index.store.generation import Generation
 
@@ -43,17 +43,17 @@ class Reach(NamedTuple):
         Inclusive, in bits; -1 for a bank that is not searched.
     widest : int
         The largest of them.
-    absence : AbsenceCheck, optional
-        Tells quickly that a hash is not even within the widest of any entry.
+    lone_search : LoneSearch, optional
+        Finds what is within the widest of a lone hash, where that is quick.
     """
 
     radii: NDArray[np.int64]
     widest: int
-    absence: AbsenceCheck | None
+    lone_search: LoneSearch | None
 
     def is_absent(self, packed: bytes) -> bool:
         """Return True if a lookup of this one hash is known to find nothing; False if the lookup has to be made."""
-        return self.absence is not None and self.absence(packed)
+        return self.lone_search is not None and self.lone_search(packed) == []
 
 
 @dataclass(frozen=True)
@@ -163,14 +163,14 @@ class View:
             for bank in self.banks
         ]
         widest = max(radii, default=_NOT_SEARCHED)
-        return Reach(np.array(radii, dtype=np.int64), widest, self._absence_check(hash_type, widest))
+        return Reach(np.array(radii, dtype=np.int64), widest, self._lone_search(hash_type, widest))
 
-    def _absence_check(self, hash_type: HashType, radius: int) -> AbsenceCheck | None:
+    def _lone_search(self, hash_type: HashType, radius: int) -> LoneSearch | None:
         segment = self.generation.segments.get(hash_type.name)
         delta = self.delta.segments.get(hash_type.name)
         if radius == _NOT_SEARCHED or segment is None:
             return None
-        return segment.index.absence_check(hash_type, radius, None if delta is None else delta.planes)
+        return segment.index.lone_search(hash_type, radius, None if delta is None else delta.planes)
 
     def is_matched(self, bank: str, key: EntryKey) -> bool:
         """Tell whether lookups of an entry's hashes find it; O(log entries)."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 
 import grpc
 import pytest
 
 from nearhash.v1 import lookup_pb2
+from nearhash_index import calibration
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory
 from nearhash_service.access.followed_callers import FollowedCallers
@@ -19,9 +24,20 @@ from nearhash_service.server import Server
 from .calls import RNG, apply, change, hash_message, upsert
 from .metrics.scraped import Scraped
 from .running import Stubs, connected, eventually
-from .sample import EMPTY, NARROW, WIDE, WIDE_RADII, flipped
+from .sample import EMPTY, NARROW, WIDE, WIDE_RADII, flipped, make_sample, write_sample
 
 FAR = b"\x0f\x35\x96\xc3\x5a\x69\xa5\x3c"
+
+
+@pytest.fixture(scope="module")
+def large_sample():
+    return make_sample(per_type=700)
+
+
+@pytest.fixture
+def tables(monkeypatch) -> None:
+    """Let samples of some thousand hashes have tables."""
+    monkeypatch.setattr(calibration, "brute_force_ns", lambda words, radius: 1000.0 * words + radius)
 
 
 @pytest.fixture
@@ -41,9 +57,22 @@ def usual_ways(monkeypatch) -> list[int]:
 @pytest.fixture
 def served(tmp_path, data, usual_ways):
     del usual_ways
-    instruments = Instruments()
-    address = f"unix:{tmp_path}/socket"
-    with Server(DataDirectory(data), address, instruments=instruments), connected(address) as stubs:
+    with serving(tmp_path, DataDirectory(data)) as served:
+        yield served
+
+
+@pytest.fixture
+def served_from_tables(tmp_path, large_sample, tables, usual_ways):
+    del tables, usual_ways
+    with serving(tmp_path, write_sample(tmp_path / "data", large_sample)) as served:
+        yield served
+
+
+@contextmanager
+def serving(path: Path, directory: DataDirectory) -> Iterator[tuple[Stubs, Callable[[], Scraped]]]:
+    """Yield stubs for a server, and what scrapes it."""
+    instruments, address = Instruments(), f"unix:{path}/socket"
+    with Server(directory, address, instruments=instruments), connected(address) as stubs:
         yield stubs, lambda: Scraped([*instruments.own.collect(), *instruments.joint.collect()])
 
 
@@ -55,19 +84,42 @@ def look_up(stubs: Stubs, number: int, value: bytes, **fields: object) -> bytes:
 
 
 @pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=str)
-def test_answers_are_the_same_to_the_byte(served, sample, usual_ways, hash_type):
-    stubs, _ = served
+def test_answers_are_the_same_to_the_byte(served_from_tables, large_sample, usual_ways, hash_type):
     size = hash_type.size_bytes
-    values = [*sample.hashes(hash_type)[:40], *(RNG.bytes(size) for _ in range(40)), bytes(size), b"\xff" * size]
+    values = [*large_sample.hashes(hash_type)[:40], *(RNG.bytes(size) for _ in range(40)), bytes(size), b"\xff" * size]
+    stubs, _ = served_from_tables
+    matched = unsearchable = 0
     for value in values:
         # What it says is the default, so the answer is the same; but it is not the commonest message.
         usual = look_up(stubs, hash_type.number, value, max_matches_per_hash=100)
         before = len(usual_ways)
         assert look_up(stubs, hash_type.number, value) == usual
-        is_absent = not lookup_pb2.LookupResponse.FromString(usual).ListFields()[2:]
-        assert len(usual_ways) == before + (not is_absent)
-    # Some were near something, some near nothing.
-    assert 30 < len(usual_ways) - len(values) < 60
+        answer = lookup_pb2.LookupResponse.FromString(usual)
+        assert len(usual_ways) == before + len(answer.unsearchable)
+        matched += bool(answer.matches)
+        unsearchable += len(answer.unsearchable)
+    assert (matched, unsearchable) == (40, 2 if hash_type.perceptual else 0)
+
+
+def test_where_there_are_no_tables_matches_go_the_usual_way(served, sample, usual_ways):
+    stubs, _ = served
+    for value in sample.hashes(HASH_TYPES["phash64"], WIDE)[:10]:
+        assert lookup_pb2.LookupResponse.FromString(look_up(stubs, 1, value)).matches
+    assert len(usual_ways) == 10
+
+
+def test_a_caller_who_may_read_hashes_is_told_them(tmp_path, large_sample, tables, usual_ways):
+    del tables
+    reader = Caller(name="reader", roles=("lookup",), read_hashes=True, token_sha256=(sha256(b"reader").hexdigest(),))
+    address = f"unix:{tmp_path}/socket"
+    server = Server(write_sample(tmp_path / "data", large_sample), address, callers=FollowedCallers([reader]))
+    with server, connected(address) as stubs:
+        method = stubs.channel.unary_unary("/nearhash.v1.LookupService/Lookup")
+        for value in large_sample.hashes(HASH_TYPES["phash64"], WIDE)[:10]:
+            request = lookup_pb2.LookupRequest(hash_type=1, hashes=value).SerializeToString()
+            answer = method(request, timeout=20, metadata=(("authorization", "Bearer reader"),))
+            assert value in {match.hash for match in lookup_pb2.LookupResponse.FromString(answer).matches}
+    assert len(usual_ways) == 10
 
 
 def test_messages_that_only_resemble_it_go_the_usual_way(served, usual_ways):
@@ -106,14 +158,20 @@ def test_changes_are_in_its_answers(served):
     assert not answer().matches
 
 
-def test_it_is_counted_as_others_are(served, sample):
-    stubs, scrape = served
-    for value in (FAR, FAR, sample.hashes(HASH_TYPES["phash64"], NARROW)[0]):
-        look_up(stubs, 1, value)
+def test_it_is_counted_as_others_are(served_from_tables, large_sample, usual_ways):
+    stubs, scrape = served_from_tables
+    value = large_sample.hashes(HASH_TYPES["phash64"], NARROW)[0]
+    rows = large_sample.expected(HASH_TYPES["phash64"], [value])
+    for packed in (FAR, FAR, value):
+        look_up(stubs, 1, packed)
+    assert usual_ways == []
     scraped = scrape()
     of_type = {"hash_type": "phash64"}
     assert scraped.values("nearhash_queries_total", **of_type) == {(): 3}
     assert scraped.values("nearhash_bank_lookups_total", **of_type) == {(NARROW,): 3, (WIDE,): 3, (EMPTY,): 3}
+    matched = scraped.values("nearhash_bank_matched_lookups_total", **of_type)
+    assert matched == {(bank,): 1 for _, _, bank, *_ in rows}
+    assert scraped.values("nearhash_bank_match_distance_count", **of_type) == Counter((row[2],) for row in rows)
     assert scraped.total("grpc_server_handled_total", grpc_code="OK") == 3
     assert scraped.values("nearhash_query_candidates_count", **of_type) == {(): 1}
 

@@ -1,9 +1,10 @@
-"""The commonest call, an upload's single hash that is near nothing, answered with bytes that are ready.
+"""The commonest call, an upload's single hash, answered without taking the message apart.
 
 What Python does between two calls of gRPC meets cold caches, and takes three times as long as in a loop: to take the
 message apart, make a response and pass it through all that a lookup can be asked takes longer than the search. So a
-message that is nothing but a hash type and one hash is recognized by its bytes, and if the hash is near nothing, the
-answer is the same for all of them. Any other message, and any hash that may be near something, goes the usual way.
+message that is nothing but a hash type and one hash is recognized by its bytes. If the hash is near nothing, as most
+are, the answer is the same for all of them, and ready. Any other message goes the usual way, and so does any hash whose
+matches are not found as easily.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import grpc
 
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_index.lone_lookup import look_up_one
 from nearhash_index.view import Reach, View
 from nearhash_service.access.callers import current_caller
+from nearhash_service.answering.lookup_answers import match_message
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.config import Caller
 from nearhash_service.interceptors import Handler, UnaryInterceptor
@@ -45,7 +48,7 @@ class _Ready(NamedTuple):
     reach: Reach
     banks: frozenset[str]
     generation: int
-    response: bytes
+    nothing: bytes
 
 
 class LoneLookups(UnaryInterceptor):
@@ -64,7 +67,7 @@ class LoneLookups(UnaryInterceptor):
         self._known: tuple[View | None, dict[tuple[bytes, tuple[str, ...]], _Ready]] = None, {}
 
     def wrap(self, method: str, handler: Handler) -> Handler:
-        """Return a handler that leaves such messages as they are, and returns some answers as bytes."""
+        """Return a handler that leaves such messages as they are, and returns their answers as bytes."""
         if method != _LOOKUP:
             return handler
         behavior, parse, serialize = handler.unary_unary, handler.request_deserializer, handler.response_serializer
@@ -80,15 +83,15 @@ class LoneLookups(UnaryInterceptor):
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             if type(request) is not bytes:
                 return behavior(request, context)
-            return self._nothing(request) or behavior(parse(request), context)
+            return self._answer(request) or behavior(parse(request), context)
 
         def give(response: Any) -> bytes:
             return response if type(response) is bytes else serialize(response)
 
         return grpc.unary_unary_rpc_method_handler(answer, request_deserializer=take, response_serializer=give)
 
-    def _nothing(self, message: bytes) -> bytes | None:
-        """Return the answer if the hash is near nothing, and nothing else is to be looked at."""
+    def _answer(self, message: bytes) -> bytes | None:
+        """Return the answer, or None if the message has to go the usual way."""
         caller = current_caller()
         if caller.bulk_only or caller.queries_per_second is not None:
             return None
@@ -96,13 +99,19 @@ class LoneLookups(UnaryInterceptor):
         ready = self._ready(view, message[:_PREFIX_BYTES], caller)
         packed = message[_PREFIX_BYTES:]
         # This takes no longer than to find out whether anybody still waits for it.
-        if not ready.reach.is_absent(packed):
+        found = look_up_one(view, ready.hash_type, ready.reach, packed)
+        if found is None or (found and caller.read_hashes):
             return None
         current_lane.get().learn(CALL_COST_S)
-        self._counts.count_absent(ready.hash_type, ready.banks)
         self._sample.take(view, ready.hash_type, packed, ready.reach.widest)
-        note_lookup(ready.hash_type.name, 1, ready.generation, 0)
-        return ready.response
+        note_lookup(ready.hash_type.name, 1, ready.generation, len(found))
+        if not found:
+            self._counts.count_absent(ready.hash_type, ready.banks)
+            return ready.nothing
+        matches = [match_message(view, 0, distance, number) for distance, number in found]
+        response = lookup_pb2.LookupResponse(generation=ready.generation, sequence=view.sequence, matches=matches)
+        self._counts.count(ready.hash_type, ready.banks, 1, response)
+        return response.SerializeToString()
 
     def _ready(self, view: View, prefix: bytes, caller: Caller) -> _Ready:
         known, of_view = self._known

@@ -6,15 +6,13 @@ import grpc
 
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 from nearhash_index.codes import codes_from_bytes, count_hashes
-from nearhash_index.degenerate import degenerate_reason
 from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
-from nearhash_index.lookup import Found, lookup, stored_hashes
-from nearhash_index.view import View
+from nearhash_index.lookup import lookup
 from nearhash_service.access.callers import check_banks, current_caller
+from nearhash_service.answering.lookup_answers import add_found
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.answering.wire_types import hash_type_of
-from nearhash_service.config import Caller
 from nearhash_service.metrics.lookups import LookupCounts
 from nearhash_service.scheduling.admission import Admission
 from nearhash_service.scheduling.query_costs import CandidateSample, QueryCosts
@@ -74,7 +72,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
                 within=caller.banks,
                 every_hash=request.every_hash,
             )
-            _add(response, block.start, view, hash_type, found, caller)
+            add_found(response, block.start, view, hash_type, found, caller)
         self._counts.count(hash_type, view.searched_banks(banks, caller.banks), count, response)
         self._sample.take(view, hash_type, hashes, reach.widest)
         note_lookup(hash_type.name, count, response.generation, len(response.matches))
@@ -95,33 +93,3 @@ def _max_matches(asked: int) -> int:
     if asked > _MAX_MATCHES_PER_HASH:
         raise InvalidInput("max_matches_per_hash", f"{asked} is too many; use 0 to {_MAX_MATCHES_PER_HASH}")
     return asked or _DEFAULT_MATCHES_PER_HASH
-
-
-def _add(
-    response: lookup_pb2.LookupResponse, first: int, view: View, hash_type: HashType, found: Found, caller: Caller
-) -> None:
-    """Add what was found for a block of the queries, the first of which is number `first` of the lookup."""
-    matches = []
-    for query, distance, number in zip(
-        found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True
-    ):
-        bank, entry_id, source, labels = view.entry(number)
-        match = lookup_pb2.Match(
-            query=first + query, distance=distance, bank=bank, entry_id=entry_id, source=source, labels=labels
-        )
-        matches.append(match)
-    for match, (hash_index, hash_count) in zip(matches, found.places or (), strict=False):
-        match.hash_index, match.hash_count = hash_index, hash_count
-    if caller.read_hashes:
-        for match, value in zip(matches, stored_hashes(view, hash_type, found), strict=True):
-            match.hash = value
-    response.matches.extend(matches)
-    for query, number in found.allowed:
-        bank, entry_id, source, _ = view.entry(number)
-        if caller.banks and bank not in caller.banks:
-            response.allowed.add(query=first + query)
-        else:
-            response.allowed.add(query=first + query, bank=bank, entry_id=entry_id, source=source)
-    for query in found.unsearchable.tolist():
-        response.unsearchable.add(query=first + query, reason=degenerate_reason(hash_type))
-    response.truncated.extend(first + query for query in found.truncated.tolist())

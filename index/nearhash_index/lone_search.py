@@ -1,4 +1,4 @@
-"""Telling quickly that a lone hash is near nothing, as the hashes of nearly all uploads are."""
+"""Searching for a lone hash, as that of an upload: it is near nothing as a rule, or near little."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from nearhash_index.plan import Plan
 from nearhash_index.planes import Planes
 from nearhash_index.tables import Tables
 
-__all__ = ["AbsenceCheck"]
+__all__ = ["LoneSearch"]
 
-_ROOM_FOR_MATCHES = 64
-"""The number counts, not the matches."""
+_MOST_HITS = 16
 
 
-class AbsenceCheck:
-    """Tells whether a hash is near nothing: neither in an index, nor among the codes added since.
+class LoneSearch:
+    """Searches for one hash in an index, and sees to it that none of the codes added since is near it.
 
-    It says what a search for the same radius says, in a fraction of the time, since everything is at hand. It keeps
+    It finds what a search for the same radius finds, in a fraction of the time, since everything is at hand. It keeps
     the GIL meanwhile: meant for searches of some microseconds.
 
     Parameters
@@ -64,13 +63,12 @@ class AbsenceCheck:
         # What the kernel is told the addresses of has to live as long.
         self._arrays = arrays
         self._context = _context(arrays, numbers)
-        self._kernel = kernels.absence.kernel_for(words)
+        self._kernel = kernels.lone_search.kernel_for(words)
 
     @staticmethod
     def _search(of: Tables, plan: Plan, arrays: dict[str, NDArray[Any]]) -> dict[str, int]:
         room = tables.new_room(plan)
         arrays |= room._asdict() | {"entry_counts": room.entries} | plan.probes._asdict() | of._asdict()
-        arrays |= {f"{name}_out": np.empty(_ROOM_FOR_MATCHES, np.int64) for name in ("query", "code", "distance")}
         entries, unsampled, candidates = plan.limits
         return {
             "lowered": plan.probes.lowered,
@@ -79,20 +77,28 @@ class AbsenceCheck:
             "most_candidates": candidates,
         }
 
-    def __call__(self, packed: bytes) -> bool:
-        """Return True if the hash is near nothing; False if it may be near something, or is degenerate.
+    def __call__(self, packed: bytes) -> list[tuple[int, int]] | None:
+        """Return the hits, each a code's position among the unique codes and its distance in bits, in no order.
+
+        None if this search cannot tell: the hash is degenerate, near one of the codes added, near more than a few, or
+        near one of an index that is searched by brute force.
 
         Parameters
         ----------
         packed : bytes
             One hash of the type's width, most significant byte first.
         """
-        return bool(self._kernel(self._context, np.frombuffer(packed, dtype=np.uint8)))
+        hits = np.empty((3, _MOST_HITS), dtype=np.int64)
+        count = self._kernel(self._context, np.frombuffer(packed, dtype=np.uint8), hits)
+        if count <= 0:
+            return None if count else []
+        _, codes, distances = hits[:, :count].tolist()
+        return list(zip(codes, distances, strict=True))
 
 
 def _context(arrays: Mapping[str, NDArray[Any]], numbers: Mapping[str, int]) -> NDArray[np.int64]:
     context: list[int] = []
-    for name in kernels.absence.ARRAYS:
+    for name in kernels.lone_search.ARRAYS:
         array = arrays.get(name)
         context += [0, 0, 0] if array is None else [array.ctypes.data, *(1, *array.shape)[-2:]]
-    return np.array(context + [numbers.get(name, 0) for name in kernels.absence.NUMBERS], dtype=np.int64)
+    return np.array(context + [numbers.get(name, 0) for name in kernels.lone_search.NUMBERS], dtype=np.int64)

@@ -1,10 +1,10 @@
 # mypy: disable-error-code="call-arg, var-annotated, assignment, no-untyped-call"
 # (Numba passes the first argument of an intrinsic itself, and types the kernels.)
-"""The Numba kernel that tells in one call that a lone hash is near nothing.
+"""The Numba kernel that searches for a lone hash in one call.
 
 To hand a kernel an array, Numba takes the Python object apart, and a search takes some thirty of them. Between calls of
 gRPC, which leave the caches cold, that costs more than the search. So this kernel is given one array of addresses, the
-context, which `absence` fills once. It keeps the GIL, so that the room that the context names is its own.
+context, which `lone_search` fills once. It keeps the GIL, so that the room that the context names is its own.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from nearhash_index.kernels.scanning import has_match
 from nearhash_index.plan import Limits, Probes
 from nearhash_index.tables import Tables
 
-__all__ = ["ARRAYS", "NUMBERS", "kernel_for"]
+__all__ = ["ARRAYS", "NUMBERS", "UNTOLD", "kernel_for"]
+
+UNTOLD = np.int64(-1)
+"""In place of a number of hits: make the search in full."""
 
 ARRAYS = (
     "query", "row", "refused", "added", "planes",
     "word", "shift", "bits", "first_bucket", "offsets", "entries", "rests", "ids",
     "masks", "starts", "both_stops", "thresholds", "word_radii",
     "begins", "ends", "entry_counts", "candidates", "places", "difference",
-    "query_out", "code_out", "distance_out",
 )  # fmt: skip
 """What the context is about, in its order: of each array the address, and its size in either dimension."""
 # For a literal position, Numba would compile each function below anew.
@@ -38,7 +40,6 @@ ARRAYS = (
     _WORD, _SHIFT, _BITS, _FIRST_BUCKET, _OFFSETS, _ENTRIES, _RESTS, _IDS,
     _MASKS, _STARTS, _BOTH_STOPS, _THRESHOLDS, _WORD_RADII,
     _BEGINS, _ENDS, _ENTRY_COUNTS, _CANDIDATES, _PLACES, _DIFFERENCE,
-    _QUERY_OUT, _CODE_OUT, _DISTANCE_OUT,
 ) = map(np.int64, range(0, 3 * len(ARRAYS), 3))  # fmt: skip
 NUMBERS = ("side", "few", "radius", "lowered", "most_entries", "unsampled", "most_candidates")
 """What follows. `side` is 0 for digests, which are never degenerate."""
@@ -53,13 +54,14 @@ _U16, _U32, _U64, _I64, _BOOL = np.uint16(0), np.uint32(0), np.uint64(0), np.int
 def kernel_for(words: int) -> Any:
     """Return the kernel for codes of that many words.
 
-    It takes the context, int64[3 * len(ARRAYS) + len(NUMBERS)], and a hash, uint8[bytes], and returns a bool: True if
-    the hash is near nothing, False if it may be near something or is degenerate.
+    It takes the context, int64[3 * len(ARRAYS) + len(NUMBERS)], a hash, uint8[bytes], and room for hits, int64[3, h]:
+    of each its query, 0, its code and its distance. It returns the number of hits, or UNTOLD if there may be hits that
+    it cannot tell: without tables, among the codes added, or more than there is room for; or if the hash is degenerate.
     """
     like = (_U16,) * 4 if words == 1 else (_U64,) * words
 
     @njit(cache=True)
-    def is_absent(context: Any, packed: Any) -> Any:
+    def search_for_one(context: Any, packed: Any, hits: Any) -> Any:
         query = room_at(context[_QUERY], (context[_QUERY + 1], context[_QUERY + 2]), _U64)
         for w in range(query.shape[1]):
             word = np.uint64(0)
@@ -68,16 +70,16 @@ def kernel_for(words: int) -> Any:
             query[0, w] = word
         side, radius = context[_SIDE], context[_RADIUS]
         if side and find_degenerate(query, np.uint64(side), context[_FEW], _room(context, _ROW, _I64)):
-            return False
+            return UNTOLD
         # The same bytes, sliced as the planes are.
         slices = array_at(context[_QUERY], (np.int64(len(like)),), like[0])
         if _has_match(context, _ADDED, slices, radius, like):
-            return False
+            return UNTOLD
         if context[_WORD]:
-            return _finds_none(context, radius, like)
-        return not _has_match(context, _PLANES, slices, radius, like)
+            return _search_tables(context, radius, hits, like)
+        return UNTOLD if _has_match(context, _PLANES, slices, radius, like) else np.int64(0)
 
-    return is_absent
+    return search_for_one
 
 
 @njit(cache=True)
@@ -88,8 +90,7 @@ def _has_match(context: Any, planes: Any, slices: Any, radius: Any, like: Any) -
 
 
 @njit(inline="always")
-def _finds_none(context: Any, radius: Any, like: Any) -> Any:
-    """Search the tables."""
+def _search_tables(context: Any, radius: Any, hits: Any, like: Any) -> Any:
     tables = Tables(
         _flat(context, _WORD, _U64),
         _flat(context, _SHIFT, _U64),
@@ -116,14 +117,14 @@ def _finds_none(context: Any, radius: Any, like: Any) -> Any:
         room_at(context[_PLACES], (context[_PLACES + 1], context[_PLACES + 2]), _U64),
         _room(context, _DIFFERENCE, _U64),
     )
-    out = Found(_room(context, _QUERY_OUT, _I64), _room(context, _CODE_OUT, _I64), _room(context, _DISTANCE_OUT, _I64))
+    out = Found(hits[0], hits[1], hits[2])
     planes = planes_at(context[_PLANES], context[_PLANES + 2], like)
     query = _by_table(context, _QUERY, _U64)
     limits = Limits(context[_MOST_ENTRIES], context[_UNSAMPLED], context[_MOST_CANDIDATES])
     refused = _room(context, _REFUSED, _BOOL)
     refused[0] = False
     found, left = search(tables, probes, planes, query, radius, limits, room, refused, out)
-    return found == 0 and left == 0
+    return UNTOLD if left or found > hits.shape[1] else found
 
 
 @njit(cache=True)

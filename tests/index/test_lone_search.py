@@ -1,0 +1,137 @@
+"""What is found near a lone hash, against the oracle: absence and presence, at the radius and beyond."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nearhash_index import Index, reference, tables
+from nearhash_index.bands import equal_bands
+from nearhash_index.codes import Codes, codes_to_bytes
+from nearhash_index.degenerate import degenerate_rows
+from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_index.lone_search import LoneSearch
+from nearhash_index.plan import Limits
+from nearhash_index.planes import planes_of
+from nearhash_index.unique import collapse
+
+from .cases import all_cases, flip_bits, random_codes
+from .test_tables import plan_of
+
+TYPES = pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=HASH_TYPES)
+
+
+def of_width(codes: Codes, hash_type: HashType) -> Codes:
+    """Clear the bits that codes of the type never have."""
+    if hash_type.bits % 64:
+        codes = codes.copy()
+        codes[:, -1] &= ~np.uint64(2 ** (64 - hash_type.bits % 64) - 1)
+    return codes
+
+
+def expected(codes: Codes, queries: Codes, hash_type: HashType, radius: int) -> list[set[tuple[int, int]]]:
+    """Return code and distance of all hits of each query; for a degenerate one a hit that there is not."""
+    hits: list[set[tuple[int, int]]] = [set() for _ in queries]
+    found = reference.search(codes, queries, radius)
+    for query, code, distance in zip(found.query.tolist(), found.row.tolist(), found.distance.tolist(), strict=True):
+        hits[query].add((code, distance))
+    for query in degenerate_rows(queries, hash_type).tolist():
+        hits[query] = {(-1, -1)}
+    return hits
+
+
+def told(search: LoneSearch | None, queries: Codes, hash_type: HashType) -> list[list[tuple[int, int]] | None]:
+    assert search is not None
+    packed, width = codes_to_bytes(queries, hash_type), hash_type.size_bytes
+    return [search(packed[i : i + width]) for i in range(0, len(packed), width)]
+
+
+def count_told(said: list[list[tuple[int, int]] | None], hits: list[set[tuple[int, int]]]) -> tuple[int, int, int]:
+    """Check what was told; return for how many queries it was nothing, hits, and that the search cannot tell."""
+    for of_query, wanted in zip(said, hits, strict=True):
+        # What is near nothing is always told.
+        assert of_query is None if (-1, -1) in wanted else of_query is not None or wanted
+        if of_query is not None:
+            assert len(of_query) == len(wanted)
+            assert set(of_query) == wanted
+    untold = said.count(None)
+    nothing = said.count([])
+    return nothing, len(said) - nothing - untold, untold
+
+
+@TYPES
+def test_every_case_is_told_like_the_oracle(hash_type: HashType) -> None:
+    rng = np.random.default_rng(hash_type.number)
+    counts = np.zeros(3, dtype=np.int64)
+    for case in all_cases(hash_type.words, n=3000):
+        codes, queries = of_width(case.codes, hash_type), of_width(case.queries, hash_type)
+        queries = np.concatenate([queries, of_width(random_codes(rng, 5, hash_type.words), hash_type)])
+        index = Index.build(codes)
+        unique, _ = collapse(codes)
+        for radius in (0, 4, 8, 31):
+            said = told(index.lone_search(hash_type, radius, None), queries, hash_type)
+            counts += count_told(said, expected(unique, queries, hash_type, radius))
+    nothing, _, untold = counts
+    assert min(nothing, untold) > 20
+
+
+@TYPES
+def test_tables_and_added_codes_are_told_like_the_oracle(hash_type: HashType) -> None:
+    rng = np.random.default_rng(hash_type.number)
+    words = hash_type.words
+    codes, added = (of_width(random_codes(rng, n, words), hash_type) for n in (6000, 500))
+    planes, extra = (tables.read_only(planes_of(part)) for part in (codes, added))
+    bands = equal_bands(words, 4, 10)
+    built = tables.build(planes, bands)
+    for radius in (0, 1, 7, 8, 9, 12):
+        each, more = divmod(radius + 1, len(bands))
+        thresholds = tuple(each - 1 + (t < more) for t in range(len(bands)))
+        search = LoneSearch(hash_type, radius, planes, (built, plan_of(bands, words, thresholds)), extra)
+        near = [
+            of_width(flip_bits(rng, part[rng.integers(0, len(part), 20)], flips), hash_type)
+            for part in (codes, added)
+            for flips in (radius, radius + 1)
+        ]
+        queries = np.concatenate([*near, of_width(random_codes(rng, 20, words), hash_type)])
+        hits = expected(codes, queries, hash_type, radius)
+        for near_added, wanted in zip(expected(added, queries, hash_type, radius), hits, strict=True):
+            if near_added:
+                wanted.add((-1, -1))
+        nothing, some, untold = count_told(told(search, queries, hash_type), hits)
+        assert nothing >= 20
+        assert min(some, untold) >= 15
+
+
+def test_more_hits_than_there_is_room_for_are_left_to_the_search() -> None:
+    rng = np.random.default_rng(3)
+    hash_type = HASH_TYPES["phash64"]
+    center = random_codes(rng, 1, 1)
+    for count in (15, 16, 17, 40):
+        near, _ = collapse(flip_bits(rng, np.repeat(center, 4 * count, axis=0), 8))
+        codes = np.concatenate([near[:count], random_codes(rng, 3000, 1)])
+        planes, bands = tables.read_only(planes_of(codes)), equal_bands(1, 4, 10)
+        built = tables.build(planes, bands)
+        search = LoneSearch(hash_type, 8, planes, (built, plan_of(bands, 1, (2, 2, 1, 0))), None)
+        (said,) = told(search, center, hash_type)
+        assert (said is None) == (count > 16)
+        count_told([said], expected(codes, center, hash_type, 8))
+
+
+def test_a_query_that_tables_leave_to_brute_force_is_not_told() -> None:
+    rng = np.random.default_rng(1)
+    hash_type = HASH_TYPES["phash64"]
+    codes = random_codes(rng, 3000, 1)
+    planes = tables.read_only(planes_of(codes))
+    bands = equal_bands(1, 4, 10)
+    plan = plan_of(bands, 1, (2, 2, 1, 0))
+    object.__setattr__(plan, "limits", Limits(entries=0, unsampled=0, candidates=64))
+    search = LoneSearch(hash_type, 8, planes, (tables.build(planes, bands), plan), None)
+    assert told(search, random_codes(rng, 20, 1), hash_type) == [None] * 20
+
+
+def test_long_searches_are_not_made() -> None:
+    unique, postings = collapse(random_codes(np.random.default_rng(2), 2_000_000, 2))
+    for n, is_short in ((1000, True), (2_000_000, False)):
+        index = Index.with_bands(planes_of(unique[:n]), postings, [])
+        assert (index.explain(31).expected_us <= 100) == is_short
+        assert (index.lone_search(HASH_TYPES["md5"], 31, None) is not None) == is_short
