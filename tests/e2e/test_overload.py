@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from statistics import median
 from time import monotonic, perf_counter, sleep
 
@@ -13,13 +14,20 @@ import grpc
 import numpy as np
 import pytest
 
+from nearhash.v1 import lookup_pb2
+
 from ..service.running import Stubs, connected, serving
-from ..service.slow_lookups import slow_request, write_slow_list
+from ..service.slow_lookups import request_taking, write_slow_list
 
 IN_FLIGHT = 12
 TIMES = 3
 ROUNDS = 3
-REQUEST = slow_request(20)
+
+
+@cache
+def request() -> lookup_pb2.LookupRequest:
+    """Return one that is not large: about twenty hashes."""
+    return request_taking(0.0012)
 
 
 class Seen:
@@ -32,7 +40,7 @@ class Seen:
 
     def send(self, stubs: Stubs) -> grpc.Future:
         begin_s = perf_counter()
-        call = stubs.lookups.Lookup.future(REQUEST, timeout=10)
+        call = stubs.lookups.Lookup.future(request(), timeout=10)
 
         def end(call: grpc.Future) -> None:
             with self._lock:

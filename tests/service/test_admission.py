@@ -30,10 +30,8 @@ from nearhash_service.server import Server
 from .metrics.scraped import Scraped
 from .running import Stubs, connected, eventually
 from .sample import rows_of
-from .slow_lookups import slow_request, write_slow_list
+from .slow_lookups import request_taking, slow_request, write_slow_list
 
-SLOW = 16_000
-"""Queries that take a second or so."""
 BULK = (("nearhash-priority", "bulk"),)
 
 
@@ -107,7 +105,7 @@ def test_work_stops_soon_after_a_caller_has_gone(slow, capsys, rounds, most_s):
     server, stubs = slow
     stopped_s = []
     for metadata in (BULK, None) * rounds:
-        call = stubs.lookups.Lookup.future(slow_request(SLOW), metadata=metadata, timeout=60)
+        call = stubs.lookups.Lookup.future(request_taking(1.0), metadata=metadata, timeout=60)
         eventually(lambda: unfinished(server) == 1, every_s=0.001)
         sleep(0.1)
         assert not call.done()
@@ -123,8 +121,9 @@ def test_work_stops_soon_after_a_caller_has_gone(slow, capsys, rounds, most_s):
 @pytest.mark.parametrize(("rounds", "most_s"), STOPS)
 def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow, capsys, monkeypatch, rounds, most_s):
     server, stubs = slow
+    request = request_taking(1.0)
     begin_s = perf_counter()
-    code, message, _ = refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=0.3, metadata=BULK))
+    code, message, _ = refused(lambda: stubs.lookups.Lookup(request, timeout=0.3, metadata=BULK))
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "the deadline comes sooner" in message
     assert perf_counter() - begin_s < 0.1
@@ -132,7 +131,7 @@ def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow,
     late_s = []
     for _ in range(rounds):
         begin_s = perf_counter()
-        code, _, _ = refused(lambda: stubs.lookups.Lookup(slow_request(SLOW), timeout=0.2))
+        code, _, _ = refused(lambda: stubs.lookups.Lookup(request, timeout=0.2))
         assert code == grpc.StatusCode.DEADLINE_EXCEEDED
         eventually(lambda: unfinished(server) == 0, every_s=0.0005)
         late_s.append(perf_counter() - begin_s - 0.2)
@@ -143,7 +142,7 @@ def test_work_stops_at_the_deadline_and_does_not_begin_if_it_cannot_be_met(slow,
 def test_what_would_wait_too_long_is_refused_with_a_time_and_nothing_else_is(slow, instruments):
     server, stubs = slow
     with ThreadPoolExecutor(10) as pool:
-        calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW), timeout=60, metadata=BULK) for _ in range(2)]
+        calls = [pool.submit(stubs.lookups.Lookup, request_taking(1.0), timeout=60, metadata=BULK) for _ in range(2)]
         eventually(lambda: unfinished(server) == 2 and server._lanes.bulk.is_full())
         begin_s = perf_counter()
         for _ in range(20):
@@ -192,7 +191,7 @@ def lane_with_one_waiting(lane: Lane) -> Iterator[None]:
 def test_large_lookups_wait_for_their_turn_and_do_not_keep_small_ones_from_theirs(slow, instruments):
     server, stubs = slow
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW // 8), timeout=60) for _ in range(8)]
+        calls = [pool.submit(stubs.lookups.Lookup, request_taking(0.125), timeout=60) for _ in range(8)]
         eventually(lambda: server._lanes.large.count() == 8, every_s=0.001)
         assert stubs.lookups.Lookup(slow_request(1), timeout=20).generation == 1
         assert stubs.health("") == "SERVING"
@@ -209,7 +208,7 @@ def test_more_large_lookups_than_can_be_answered_are_refused_with_a_time(slow, m
     server, stubs = slow
     monkeypatch.setattr(turns, "_ALWAYS_WAIT", 2)
     with ThreadPoolExecutor(10) as pool:
-        calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW), timeout=60) for _ in range(8)]
+        calls = [pool.submit(stubs.lookups.Lookup, request_taking(1.0), timeout=60) for _ in range(8)]
         codes = Counter()
         for call in calls:
             try:
@@ -230,9 +229,9 @@ def test_one_that_waits_is_given_up_with_its_caller_and_before_its_deadline(slow
     server, stubs = slow
     large = server._lanes.large
     with ThreadPoolExecutor(5) as pool:
-        calls = [pool.submit(stubs.lookups.Lookup, slow_request(SLOW // 4), timeout=60) for _ in range(4)]
+        calls = [pool.submit(stubs.lookups.Lookup, request_taking(0.25), timeout=60) for _ in range(4)]
         eventually(lambda: large.count() == 4, every_s=0.001)
-        gone = stubs.lookups.Lookup.future(slow_request(SLOW), timeout=60)
+        gone = stubs.lookups.Lookup.future(request_taking(1.0), timeout=60)
         eventually(lambda: large.count() == 5, every_s=0.001)
         gone.cancel()
         eventually(lambda: large.count() < 5, within_s=0.5, every_s=0.001)
