@@ -6,6 +6,7 @@ import pytest
 from nearhash_service.metrics.buckets import SECONDS, Buckets
 from nearhash_service.scheduling.call_pool import CallPool
 
+from .pooled import submitted
 from .running import eventually
 
 
@@ -41,22 +42,27 @@ def thread_count(name: str) -> int:
 
 
 def receive(pool: CallPool, call: Call) -> bool:
-    with pool.receiving(call):
+    pool.begin_receiving(call)
+    try:
         return call.cancelled.wait(30)
+    finally:
+        pool.end_receiving(call)
 
 
-def test_it_returns_and_raises_what_the_call_does(pool):
-    assert pool.submit(divmod, 7, 2).result(10) == (3, 1)
-    with pytest.raises(ZeroDivisionError):
-        pool.submit(divmod, 7, 0).result(10)
+def test_calls_that_fail_are_logged_and_the_threads_go_on(pool, caplog):
+    answers = []
+    for _ in range(10):
+        assert pool.submit(divmod, 7, 0).done()
+        pool.submit(answers.append, 1)
     eventually(lambda: pool.unfinished() == 0)
-    assert pool.waiting == 0
+    assert (len(answers), pool.waiting) == (10, 0)
+    assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError] * 10
 
 
 def test_it_answers_so_many_at_a_time_and_the_others_later(pool):
     go, order = threading.Event(), []
-    first = [pool.submit(go.wait, 30) for _ in range(2)]
-    later = [pool.submit(order.append, i) for i in range(20)]
+    first = [submitted(pool, go.wait, 30) for _ in range(2)]
+    later = [submitted(pool, order.append, i) for i in range(20)]
     eventually(lambda: pool.waiting == 20)
     sleep(0.2)
     assert (pool.waiting, order) == (20, [])
@@ -69,8 +75,8 @@ def test_it_answers_so_many_at_a_time_and_the_others_later(pool):
 
 def test_waits_are_counted(pool, waits):
     go = threading.Event()
-    first = [pool.submit(go.wait, 30) for _ in range(2)]
-    later = [pool.submit(divmod, 7, 2) for _ in range(3)]
+    first = [submitted(pool, go.wait, 30) for _ in range(2)]
+    later = [submitted(pool, divmod, 7, 2) for _ in range(3)]
     sleep(0.25)
     go.set()
     for future in (*first, *later):
@@ -88,24 +94,24 @@ def test_another_thread_takes_the_place_of_a_call_that_is_set_aside(pool, name):
         with pool.set_aside():
             return go.wait(30)
 
-    futures = [pool.submit(long_call) for _ in range(5)]
+    futures = [submitted(pool, long_call) for _ in range(5)]
     begin_s = monotonic()
     for _ in range(10):
-        assert pool.submit(divmod, 7, 2).result(20) == (3, 1)
+        assert submitted(pool, divmod, 7, 2).result(20) == (3, 1)
     # At once, and not when somebody looks.
     assert monotonic() - begin_s < 5
     assert thread_count(name) == 2 + 5
     go.set()
     assert all(future.result(10) for future in futures)
-    eventually(lambda: pool.submit(divmod, 7, 2).result(10) and thread_count(name) == 2)
+    eventually(lambda: submitted(pool, divmod, 7, 2).result(10) and thread_count(name) == 2)
 
 
 def test_calls_of_before_are_told_apart(pool):
     go = threading.Event()
-    before = pool.submit(go.wait, 30)
+    before = submitted(pool, go.wait, 30)
     pool.begin_epoch()
     after = threading.Event()
-    pool.submit(after.wait, 30)
+    submitted(pool, after.wait, 30)
     assert (pool.unfinished_of_before(), pool.unfinished()) == (1, 2)
     go.set()
     before.result(10)
@@ -116,9 +122,9 @@ def test_calls_of_before_are_told_apart(pool):
 
 def test_calls_whose_messages_do_not_come_are_worked_around(pool, name):
     slow = [Call() for _ in range(50)]
-    futures = [pool.submit(receive, pool, call) for call in slow]
+    futures = [submitted(pool, receive, pool, call) for call in slow]
     begin_s = monotonic()
-    assert pool.submit(divmod, 7, 2).result(20) == (3, 1)
+    assert submitted(pool, divmod, 7, 2).result(20) == (3, 1)
     assert monotonic() - begin_s < 10
     # They are let be as long as there are threads for them.
     assert not any(call.cancelled.is_set() for call in slow)
@@ -133,13 +139,13 @@ def test_calls_whose_messages_do_not_come_are_worked_around(pool, name):
 def test_calls_that_occupy_too_many_threads_are_given_up(pool):
     slow = [Call() for _ in range(300)]
     for call in slow:
-        pool.submit(receive, pool, call)
-    assert pool.submit(divmod, 7, 2).result(30) == (3, 1)
+        submitted(pool, receive, pool, call)
+    assert submitted(pool, divmod, 7, 2).result(30) == (3, 1)
     assert sum(call.cancelled.is_set() for call in slow) >= 200
 
 
 def test_its_threads_end_with_it(name):
     with CallPool(name, 3, Buckets(SECONDS)) as pool:
-        assert pool.submit(divmod, 7, 2).result(10) == (3, 1)
+        assert submitted(pool, divmod, 7, 2).result(10) == (3, 1)
         assert thread_count(name) == 3
     eventually(lambda: not any(thread.name.startswith(name) for thread in threading.enumerate()))

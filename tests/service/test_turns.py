@@ -15,6 +15,7 @@ from nearhash_service.scheduling import turns as turns_module
 from nearhash_service.scheduling.call_pool import CallPool
 from nearhash_service.scheduling.turns import Turns
 
+from .pooled import submitted
 from .running import eventually
 
 COST_S = 0.1
@@ -42,7 +43,7 @@ class Lookups:
                 self.order.append(number)
                 assert self._ends[number].wait(30)
 
-        self._futures.append(self.pool.submit(look_up))
+        self._futures.append(submitted(self.pool, look_up))
         eventually(lambda: self._here() == len(self._futures), every_s=0.001)
         return self._futures[-1]
 
@@ -98,14 +99,14 @@ def test_other_calls_are_answered_meanwhile_and_the_threads_end_afterwards(make)
     lookups = make()
     futures = [lookups.send(i) for i in range(10)]
     for _ in range(20):
-        assert lookups.pool.submit(divmod, 7, 2).result(10) == (3, 1)
+        assert submitted(lookups.pool, divmod, 7, 2).result(10) == (3, 1)
     assert lookups.pool._thread_count == 2 + 10
     for i in range(10):
         lookups.end(i)
     for future in futures:
         future.result(10)
     # One that is left over ends after its next call.
-    eventually(lambda: lookups.pool.submit(divmod, 7, 2).result(10) and lookups.pool._thread_count == 2)
+    eventually(lambda: submitted(lookups.pool, divmod, 7, 2).result(10) and lookups.pool._thread_count == 2)
 
 
 def test_few_wait_whatever_they_cost(make):
@@ -185,5 +186,5 @@ def test_a_lookup_that_fails_ends_its_turn(make):
 
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
-            lookups.pool.submit(fail).result(10)
+            submitted(lookups.pool, fail).result(10)
     assert lookups.turns.count() == 0

@@ -110,8 +110,11 @@ def _on_lane(handler: Handler, lane: Lane) -> Handler:
     pool = lane.pool
 
     def receive_and_answer(messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        with pool.receiving(context):
+        pool.begin_receiving(context)
+        try:
             message = next(messages, None)
+        finally:
+            pool.end_receiving(context)
         if message is None:
             context.abort(grpc.StatusCode.INTERNAL, "the call ended before its message came")
         current_lane.set(lane)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from typing import NamedTuple
+from collections.abc import Mapping
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from typing import Any, NamedTuple
 
 import grpc
 
 from nearhash_service.access.callers import current_caller
 
-__all__ = ["CurrentCall", "LookupNote", "current_call", "current_call_is", "note_lookup"]
+__all__ = ["CurrentCall", "LookupNote", "begin_call", "current_call", "end_call", "note_lookup"]
 
 _MAX_ID_LENGTH = 100
 _TRACE_PARENT_PARTS = 4
@@ -66,16 +66,18 @@ _call: ContextVar[tuple[str, grpc.ServicerContext]] = ContextVar("call")
 _lookup: ContextVar[tuple[str, int, int, int]] = ContextVar("lookup")
 
 
-@contextmanager
-def current_call_is(method: str, context: grpc.ServicerContext) -> Iterator[None]:
-    """Say which call is answered meanwhile."""
-    token = _call.set((method, context))
-    try:
-        yield
-    finally:
-        # Or the call would hold itself: gRPC's context of a call holds the variables that hold it. It would live until
-        # the next garbage collection, and count as a stream of its connection, of which there may be 200.
-        _call.reset(token)
+def begin_call(method: str, context: grpc.ServicerContext) -> Token[Any]:
+    """Say which call is answered from now on, until `end_call`."""
+    return _call.set((method, context))
+
+
+def end_call(token: Token[Any]) -> None:
+    """Say that the call has been answered.
+
+    Or it would hold itself: gRPC's context of a call holds the variables that hold it. It would live until the next
+    garbage collection, and count as a stream of its connection, of which there may be 200.
+    """
+    _call.reset(token)
 
 
 def note_lookup(hash_type: str, query_count: int, generation: int, match_count: int) -> None:

@@ -14,7 +14,7 @@ import grpc
 from nearhash.v1 import lookup_pb2
 from nearhash_service.interceptors import Handler, UnaryInterceptor
 from nearhash_service.metrics.calls import CallCounts
-from nearhash_service.sight.current_call import current_call, current_call_is
+from nearhash_service.sight.current_call import begin_call, current_call, end_call
 from nearhash_service.sight.tracing import Tracing
 
 __all__ = ["ObservingInterceptor"]
@@ -58,20 +58,21 @@ class ObservingInterceptor(UnaryInterceptor):
         slow_s = self._slow_call_s if method.startswith(_LOOKUPS) else math.inf
 
         def call(request: Any, context: grpc.ServicerContext) -> Any:
-            with current_call_is(method, context):
-                counts.begin()
-                begin_s = perf_counter()
-                code = "OK"
-                try:
-                    return answer(request, context)
-                except Exception:
-                    code = _code_name(context.code())  # type: ignore[attr-defined]
-                    raise
-                finally:
-                    took_s = perf_counter() - begin_s
-                    counts.end(code, took_s)
-                    if took_s > slow_s:
-                        _log_slow(took_s, code)
+            token = begin_call(method, context)
+            counts.begin()
+            begin_s = perf_counter()
+            code = "OK"
+            try:
+                return answer(request, context)
+            except Exception:
+                code = _code_name(context.code())  # type: ignore[attr-defined]
+                raise
+            finally:
+                took_s = perf_counter() - begin_s
+                counts.end(code, took_s)
+                if took_s > slow_s:
+                    _log_slow(took_s, code)
+                end_call(token)
 
         return call
 
