@@ -24,9 +24,9 @@ __all__ = ["reloads"]
 
 _CHANGES = 20
 _EVERY_S = 0.5
-_FLIPPING_ROUNDS = 12
+_FLIPPING_ROUNDS = 30
 _FLIPPING_S = 3.0
-"""Of each round. The machine stalls for tens of milliseconds at times: more of shorter rounds are free of it."""
+"""Of each round. The machine stalls for tens of milliseconds at times: most of many short rounds are free of it."""
 _PUBLISHING_ROUNDS = 6
 
 
