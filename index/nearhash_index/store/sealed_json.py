@@ -8,6 +8,7 @@ They open in one of four ways: right, not ours, another version, or corrupt.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def read_sealed(path: Path, magic: str, version: int) -> dict[str, Any]:
         raise NotADataDirectory(f"{path} is missing, so {path.parent} is not a {magic}") from None
     except IsADirectoryError:
         raise NotADataDirectory(f"{path} is not a file, so {path.parent} is not a {magic}") from None
+    return _opened(path, raw, magic, version)
+
+
+# Those of a few generations are read over and over, and to take one apart holds others up for half a millisecond.
+@lru_cache(maxsize=4)
+def _opened(path: Path, raw: bytes, magic: str, version: int) -> dict[str, Any]:
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError):
