@@ -15,7 +15,8 @@ from nearhash_index.work import Costs
 
 __all__ = ["brute_force_ns", "table_costs"]
 
-_REPEATS = 5
+_REPEATS = 15
+"""A machine that is shared slows down for milliseconds: the quickest counts, and all of five have been slow."""
 _SIZES_BYTES = (1 << 20, 1 << 22, 1 << 24, 1 << 27)
 """Within the second-level cache, about as large, within the last, beyond all."""
 _READS = 1 << 13
