@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
 from nearhash_index.hash_types import HashType
 from nearhash_index.view import Reach, View
 
@@ -41,12 +39,6 @@ def look_up_one(view: View, hash_type: HashType, reach: Reach, packed: bytes) ->
     for distance, of_code in sorted(rows, key=lambda row: row[0]):
         for number in segment.entry[of_code].tolist():
             bank = view.generation_banks[entries.bank[number]]
-            if distance <= reach.radii[bank] and not _is_removed(view, number):
+            if distance <= reach.radii[bank] and not view.is_removed(number):
                 nearest.setdefault(number, distance)
     return sorted((distance, number) for number, distance in nearest.items())
-
-
-def _is_removed(view: View, number: int) -> bool:
-    tombstones = view.delta.tombstones
-    at = bisect_left(tombstones, number)
-    return at < len(tombstones) and bool(tombstones[at] == number)

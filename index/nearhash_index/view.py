@@ -172,12 +172,16 @@ class View:
             return None
         return segment.index.lone_search(hash_type, radius, None if delta is None else delta.planes)
 
+    def is_removed(self, row: int) -> bool:
+        """Tell whether an entry of the generation does not match any longer; O(log removals)."""
+        return _holds(self.delta.tombstones, row)
+
     def is_matched(self, bank: str, key: EntryKey) -> bool:
         """Tell whether lookups of an entry's hashes find it; O(log entries)."""
         if bank not in self._enabled_banks:
             return False
         row = self.generation.find(bank, key)
-        if row is not None and row not in self.delta.tombstones:
+        if row is not None and not self.is_removed(row):
             return any(_holds(segment.entry, row) for segment in self.generation.segments.values())
         added = self.delta.entries
         at = bisect_left(added, (bank, key), key=lambda item: (item[0], item[1].key))
@@ -205,7 +209,7 @@ class View:
         )
 
 
-def _holds(ascending: NDArray[np.uint32], row: int) -> bool:
+def _holds(ascending: NDArray[np.uint32] | NDArray[np.int64], row: int) -> bool:
     # Sought as the array's own type, or NumPy would convert the array.
     at = int(np.searchsorted(ascending, ascending.dtype.type(row)))
     return at < len(ascending) and int(ascending[at]) == row

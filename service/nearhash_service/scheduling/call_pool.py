@@ -85,8 +85,7 @@ class CallPool(ThreadPoolExecutor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Answer a call as soon as a thread is free.
 
-        The future is done already. A true one would take a twentieth of a call's time, and gRPC would only count how
-        many are not done.
+        The future is done already: a true one takes microseconds, and gRPC would only count how many are not done.
         """
         epoch = self._epoch
         with self._lock:
@@ -153,7 +152,7 @@ class CallPool(ThreadPoolExecutor):
                 self._waits.add(monotonic() - call.since_s)
             try:
                 call.answer()
-            except Exception:  # noqa: BLE001 - the thread is to live on
+            except BaseException:  # noqa: BLE001 - the thread is to live on
                 _log.exception("A call failed in a way that gRPC does not know")
             # Or its arguments would live until the next one.
             del call
@@ -173,7 +172,7 @@ class CallPool(ThreadPoolExecutor):
 
     def _replace(self, now_s: float) -> None:
         """Start threads in place of those that wait for messages, and give up calls that took too long."""
-        stuck = {call: begin_s for call, begin_s in list(self._receiving.items()) if now_s - begin_s > _PATIENCE_S}
+        stuck = {call: begin_s for call, begin_s in self._receiving.copy().items() if now_s - begin_s > _PATIENCE_S}
         if not stuck or not self.waiting:
             return
         wanted = self._usual_count + self._aside + min(len(stuck), _MOST_REPLACED)
