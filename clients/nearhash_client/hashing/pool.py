@@ -7,7 +7,7 @@ cannot be bounded; a process can.
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
@@ -26,6 +26,7 @@ R = TypeVar("R")
 
 # A process that is killed while it takes an item leaves the pipe locked: whoever hashes would wait a minute for it.
 CONSTS.channel_lock_timeout = 5.0
+_LOOK_EVERY_S = 1.0
 
 
 class HashingPool:
@@ -80,9 +81,9 @@ class HashingPool:
         function
             At the top level of a module, or a `functools.partial` of such a one.
         """
-        waiting: deque[tuple[T, Future[Any]]] = deque()
+        waiting: deque[tuple[T, ProcessPool, Future[Any]]] = deque()
         for item in items:
-            waiting.append((item, self._scheduled(function, item)))
+            waiting.append((item, *self._scheduled(function, item)))
             if len(waiting) >= 4 * self.processes:
                 yield _outcome(*waiting.popleft(), self.timeout_s)
         while waiting:
@@ -106,10 +107,10 @@ class HashingPool:
         # Spawned: the caller may have threads, gRPC's among them, which do not survive a fork.
         return ProcessPool(self.processes, initializer=_load, context=get_context("spawn"))
 
-    def _scheduled(self, function: Callable[[T], R], item: T) -> Future[Any]:
+    def _scheduled(self, function: Callable[[T], R], item: T) -> tuple[ProcessPool, Future[Any]]:
         pool = self._pool
         try:
-            return pool.schedule(function, args=(item,), timeout=self.timeout_s)
+            return pool, pool.schedule(function, args=(item,), timeout=self.timeout_s)
         except RuntimeError:
             if self._closed:
                 raise
@@ -121,8 +122,12 @@ class HashingPool:
         return self._scheduled(function, item)
 
 
-def _outcome(item: object, future: Future[Any], timeout_s: float) -> Any:
+def _outcome(item: object, pool: ProcessPool, future: Future[Any], timeout_s: float) -> Any:
     name = "<bytes>" if isinstance(item, bytes) else str(item)
+    while not wait([future], _LOOK_EVERY_S).done:
+        # What is given to a pool while it breaks, it forgets: it ends only those that it had begun to look at.
+        if not pool.active and not wait([future], _LOOK_EVERY_S).done:
+            return ImageError(f"{name}: the process that was to hash it died")
     try:
         return future.result()
     except TimeoutError:

@@ -93,6 +93,23 @@ def test_a_pool_whose_waiting_processes_are_killed_hashes_again():
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_is_given_to_a_pool_while_it_breaks_is_not_waited_for(monkeypatch):
+    with HashingPool(1) as pool:
+        breaking = pool._pool
+        os.kill(pool.run(eval, WORK), signal.SIGKILL)
+        while breaking.active:
+            time.sleep(0.01)
+        with monkeypatch.context() as before:
+            # As if it had been asked just before.
+            before.setattr(breaking, "_check_pool_status", lambda: None)
+            begin_s = time.monotonic()
+            with pytest.raises(ImageError, match="the process that was to hash it died"):
+                pool.run(eval, WORK)
+            assert time.monotonic() - begin_s < 20
+        assert pool.run(eval, WORK)
+
+
 def test_what_a_killed_process_has_left_locked_is_not_waited_for_a_minute():
     with HashingPool(1) as pool:
         assert pool.run(eval, WORK)
