@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 _SIDE = 64
 _COEFFICIENTS = 16
+_DECIMALS = 6
 
 
 def pdq(rgb: NDArray[np.uint8]) -> tuple[bytes, int]:
@@ -26,7 +27,8 @@ def pdq(rgb: NDArray[np.uint8]) -> tuple[bytes, int]:
     # Frequencies 1 to 16 of the DCT; 0, the mean, is left out.
     frequencies = np.arange(1, _COEFFICIENTS + 1)[:, None]
     basis = np.sqrt(2 / _SIDE) * np.cos(np.pi / (2 * _SIDE) * frequencies * (2 * np.arange(_SIDE) + 1))
-    coefficients = (basis @ small @ basis.T).ravel()
+    # Rounded, since many are 0 in a plain or symmetric picture, and machines sum to 0 with errors of their own.
+    coefficients = (basis @ small @ basis.T).round(_DECIMALS).ravel()
     # Of an even number, the lower of the two in the middle.
     bits = coefficients > np.sort(coefficients)[len(coefficients) // 2 - 1]
     return np.packbits(bits[::-1]).tobytes(), _quality(small)
