@@ -107,12 +107,14 @@ class _Link:
         self.last: Snapshot | None = None
         self.noticed = threading.Event()
         self._connection = connection
+        # The number of a file that was just closed may be another one's: nobody may use it meanwhile.
+        self._using = threading.Lock()
         self._answered = threading.Event()
 
     def has_ended(self) -> bool:
         """Tell whether the worker's end of the pipe is closed."""
         poll = select.poll()
-        with suppress(OSError):  # this end is closed, too
+        with self._using, suppress(OSError):  # this end is closed, too
             # Without asking for anything: a hang-up is told all the same, and a report that waits is not.
             poll.register(self._connection, 0)
             return bool(poll.poll(0))
@@ -122,7 +124,7 @@ class _Link:
         """Put a question, unless one is open, or the worker is still starting."""
         if self._answered.is_set():
             self._answered.clear()
-            with suppress(OSError):
+            with self._using, suppress(OSError):
                 self._connection.send_bytes(b"?")
 
     def wait(self, timeout_s: float) -> bool:
@@ -132,10 +134,12 @@ class _Link:
     def listen(self) -> bool:
         """Take reports until the worker has ended; tell whether it said goodbye."""
         finished = False
-        with suppress(EOFError, OSError), self._connection:
+        with suppress(EOFError, OSError):
             while True:
                 report: Report = self._connection.recv()
                 self.last, last = report
                 finished |= last
                 self._answered.set()
+        with self._using:
+            self._connection.close()
         return finished

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -148,3 +148,15 @@ def test_the_successor_of_one_that_has_just_ended_has_its_number(gathered):
         worker.close()
     assert not other.closed
     eventually(lambda: scrape(gathered).total("nearhash_worker_crashes_total") == 200)
+
+
+def test_a_pipe_is_not_taken_for_the_next_one_which_has_its_number(gathered, monkeypatch):
+    def close_and_wait(connection: Connection) -> None:
+        os.close(connection.fileno())
+        sleep(0.01)
+
+    monkeypatch.setattr(Connection, "_close", close_and_wait)
+    for _ in range(20):
+        worker = gathered.connect()
+        assert list(gathered._links) == [0]
+        worker.close()
