@@ -10,16 +10,6 @@ from .pooled import submitted
 from .running import eventually
 
 
-class Call:
-    """Stands for gRPC's context of a call whose message never comes: all that a pool does is to cancel it."""
-
-    def __init__(self) -> None:
-        self.cancelled = threading.Event()
-
-    def cancel(self) -> None:
-        self.cancelled.set()
-
-
 @pytest.fixture
 def waits():
     return Buckets(SECONDS)
@@ -39,14 +29,6 @@ def pool(name, waits):
 
 def thread_count(name: str) -> int:
     return sum(thread.name == name for thread in threading.enumerate())
-
-
-def receive(pool: CallPool, call: Call) -> bool:
-    pool.begin_receiving(call)
-    try:
-        return call.cancelled.wait(30)
-    finally:
-        pool.end_receiving(call)
 
 
 def test_calls_that_fail_are_logged_and_the_threads_go_on(pool, caplog):
@@ -118,30 +100,6 @@ def test_calls_of_before_are_told_apart(pool):
     eventually(lambda: pool.unfinished_of_before() == 0)
     assert pool.unfinished() == 1
     after.set()
-
-
-def test_calls_whose_messages_do_not_come_are_worked_around(pool, name):
-    slow = [Call() for _ in range(50)]
-    futures = [submitted(pool, receive, pool, call) for call in slow]
-    begin_s = monotonic()
-    assert submitted(pool, divmod, 7, 2).result(20) == (3, 1)
-    assert monotonic() - begin_s < 10
-    # They are let be as long as there are threads for them.
-    assert not any(call.cancelled.is_set() for call in slow)
-    assert thread_count(name) >= 2 + 48
-    for call in slow:
-        call.cancelled.set()
-    for future in futures:
-        future.result(10)
-    eventually(lambda: thread_count(name) == 2)
-
-
-def test_calls_that_occupy_too_many_threads_are_given_up(pool):
-    slow = [Call() for _ in range(300)]
-    for call in slow:
-        submitted(pool, receive, pool, call)
-    assert submitted(pool, divmod, 7, 2).result(30) == (3, 1)
-    assert sum(call.cancelled.is_set() for call in slow) >= 200
 
 
 def test_its_threads_end_with_it(name):

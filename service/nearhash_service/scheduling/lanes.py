@@ -26,6 +26,8 @@ _OVERLOADED_S = 0.1
 """After a refusal."""
 _OVERLOADED_SHARE = 0.1
 """Of what else may wait: more would make everybody late who is answered at all."""
+_MOST_WAITING_BYTES = 64 << 20
+"""Of messages: until some large ones have been answered, a lane expects its calls to be as cheap as small ones."""
 _ADMIN_THREADS = 4
 _ADMIN_COST_S = 0.01
 _ADMIN_WAIT_S = 1.0
@@ -71,7 +73,9 @@ class Lane:
         return self.pool.waiting * self._call_cost_s
 
     def is_full(self) -> bool:
-        """Tell whether a call that comes now would have to wait for too long."""
+        """Tell whether a call that comes now would have to wait for too long, or beside too much."""
+        if self.pool.waiting_bytes > _MOST_WAITING_BYTES:
+            return True
         wait_s = self.wait_s()
         if wait_s <= _OVERLOADED_SHARE * self._most_wait_s:
             return False

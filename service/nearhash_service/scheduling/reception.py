@@ -100,29 +100,17 @@ class Reception(grpc.ServerInterceptor):
 
 
 def _on_lane(handler: Handler, lane: Lane) -> Handler:
-    """Return a handler that takes its message, then answers, on the threads of the lane.
-
-    For gRPC it is one that takes a stream, which looks the same on the wire: only such a handler can do anything before
-    the message is there.
-    """
+    """Return a handler whose calls are answered on the threads of the lane."""
     answer = handler.unary_unary
     assert answer is not None  # noqa: S101 - the caller has looked
-    pool = lane.pool
 
-    def receive_and_answer(messages: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        pool.begin_receiving(context)
-        try:
-            message = next(messages, None)
-        finally:
-            pool.end_receiving(context)
-        if message is None:
-            context.abort(grpc.StatusCode.INTERNAL, "the call ended before its message came")
+    def answer_on_lane(message: Any, context: grpc.ServicerContext) -> Any:
         current_lane.set(lane)
         return answer(message, context)
 
-    receive_and_answer.experimental_thread_pool = pool  # type: ignore[attr-defined]
-    return grpc.stream_unary_rpc_method_handler(
-        receive_and_answer,
+    answer_on_lane.experimental_thread_pool = lane.pool  # type: ignore[attr-defined]
+    return grpc.unary_unary_rpc_method_handler(
+        answer_on_lane,
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,
     )
