@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Hits", "Matches"]
 
+_MANY = 256
+_MOST_QUERIES = 1 << 22
+
 
 @dataclass(frozen=True, slots=True)
 class Matches:
@@ -41,12 +44,19 @@ class Matches:
         code: NDArray[np.int64] | None = None,
     ) -> Matches:
         """Order by (query, distance, row), in O(k log k). Without `code`, no code occurs twice: code u is row u."""
-        order = np.lexsort((row, distance, query))
+        order = _order(query, distance, row)
         row = row[order]
         return cls(query[order], row, distance[order], row if code is None else code[order])
 
     def __len__(self) -> int:
         return len(self.query)
+
+
+def _order(query: NDArray[np.int64], distance: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.intp]:
+    if len(query) < _MANY or int(query.max()) >= _MOST_QUERIES:
+        return np.lexsort((row, distance, query))
+    # As one number, which NumPy sorts ten times as fast. Rows have 32 bits, distances 9.
+    return np.argsort(query << 41 | distance << 32 | row)
 
 
 class Hits(NamedTuple):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from nearhash_index.kernels.caching import compiled
 from nearhash_index.kernels.fields import entry_of, key_of, parity_of, rest_of, rotated_right, word_of
 
 __all__ = ["count_buckets", "place_codes"]
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def count_buckets(planes: Any, word: Any, shift: Any, bits: Any, offsets: Any) -> None:
     """Set offsets[b] to the number of codes in the buckets before b, in O(n + 2**bits)."""
     offsets[:] = 0
@@ -24,7 +24,7 @@ def count_buckets(planes: Any, word: Any, shift: Any, bits: Any, offsets: Any) -
         offsets[b] += offsets[b - 1]
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def place_codes(planes: Any, word: Any, shift: Any, bits: Any, ends: Any, entries: Any, rests: Any, ids: Any) -> None:
     """Write what each table holds of a code into its bucket, in O(n). `ends` is a copy of the offsets, and used up."""
     for i in range(planes[0].size):

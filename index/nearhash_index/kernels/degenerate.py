@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from nearhash_index.kernels.caching import compiled
 from nearhash_index.kernels.intrinsics import popcount
 
 __all__ = ["find_degenerate"]
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def find_degenerate(codes: Any, side: Any, few: Any, rows_out: Any) -> Any:
     """Find the hashes with few bits set or clear, or, seen as squares of bits, with equal rows or equal columns.
 

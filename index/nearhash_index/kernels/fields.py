@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from nearhash_index.kernels.caching import compiled
 from nearhash_index.kernels.intrinsics import popcount
 
 __all__ = ["entry_of", "key_of", "parity_of", "rest_of", "rotated_right", "word_of"]
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def word_of(planes: Any, word: Any, row: Any) -> Any:
     """Put one uint64 word of a code together from the planes that hold its slices."""
     bits = 8 * planes[0].itemsize
@@ -25,31 +25,31 @@ def word_of(planes: Any, word: Any, row: Any) -> Any:
     return value
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def rotated_right(value: Any, shift: Any) -> Any:
     """Rotate right: a band that began at bit `shift` begins at bit 0 then."""
     return (value >> shift) | (value << ((np.uint64(64) - shift) & np.uint64(63)))
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def key_of(rotated: Any, bits: Any) -> Any:
     """Return the value of a band that begins at bit 0."""
     return rotated & ((np.uint64(1) << bits) - np.uint64(1))
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def entry_of(rotated: Any) -> Any:
     """Return the 32 bits that a table holds of each code, for a band that begins at bit 0."""
     return rotated >> np.uint64(32)
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def rest_of(rotated: Any, bits: Any) -> Any:
     """Return the bits between the entry and a band of that many bits, at most 16, those next to the entry."""
     return (rotated & np.uint64(0xFFFF_FFFF)) >> max(bits, np.uint64(16))
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def parity_of(planes: Any, row: Any) -> Any:
     """Return 1 if a code has an odd number of set bits, else 0."""
     ones = np.uint64(0)

@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from nearhash_index.kernels.caching import compiled
 from nearhash_index.kernels.degenerate import find_degenerate
 from nearhash_index.kernels.intrinsics import array_at, planes_at, room_at
 from nearhash_index.kernels.probing import Found, Room, search
@@ -60,7 +60,7 @@ def kernel_for(words: int) -> Any:
     """
     like = (_U16,) * 4 if words == 1 else (_U64,) * words
 
-    @njit(cache=True)
+    @compiled()
     def search_for_one(context: Any, packed: Any, hits: Any) -> Any:
         query = room_at(context[_QUERY], (context[_QUERY + 1], context[_QUERY + 2]), _U64)
         for w in range(query.shape[1]):
@@ -82,14 +82,14 @@ def kernel_for(words: int) -> Any:
     return search_for_one
 
 
-@njit(cache=True)
+@compiled()
 def _has_match(context: Any, planes: Any, slices: Any, radius: Any, like: Any) -> Any:
     size = context[planes + 2]
     codes = planes_at(context[planes], size, like)
     return has_match(codes, np.uint64(0), np.uint64(size), slices, type(like[0])(radius))
 
 
-@njit(inline="always")
+@compiled(inline="always")
 def _search_tables(context: Any, radius: Any, hits: Any, like: Any) -> Any:
     tables = Tables(
         _flat(context, _WORD, _U64),
@@ -127,16 +127,16 @@ def _search_tables(context: Any, radius: Any, hits: Any, like: Any) -> Any:
     return UNTOLD if left or found > hits.shape[1] else found
 
 
-@njit(cache=True)
+@compiled()
 def _flat(context: Any, array: Any, like: Any) -> Any:
     return array_at(context[array], (context[array + 2],), like)
 
 
-@njit(cache=True)
+@compiled()
 def _by_table(context: Any, array: Any, like: Any) -> Any:
     return array_at(context[array], (context[array + 1], context[array + 2]), like)
 
 
-@njit(cache=True)
+@compiled()
 def _room(context: Any, array: Any, like: Any) -> Any:
     return room_at(context[array], (context[array + 2],), like)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from nearhash_index.cache_lines import LANES, LINE
+from nearhash_index.kernels.caching import compiled
 from nearhash_index.kernels.fields import entry_of, key_of, rest_of, rotated_right, word_of
 from nearhash_index.kernels.intrinsics import near_lanes, popcount, prefetch
 from nearhash_index.kernels.sampling import leave_out
@@ -36,8 +36,8 @@ class Room(NamedTuple):
     entries : uint64[g]
         How many codes the probes of a query meet, for the at most g queries located together.
     candidates : int64[c, 4]
-        Query, table, slot, and how many bits of the rest may differ. c exceeds SLACK times the limit of candidates per
-        query by LANES at least.
+        Query, table, slot, and in which bits of band and entry the two differ, rotated such that the band begins at bit
+        0. c exceeds SLACK times the limit of candidates per query by LANES at least.
     places : uint64[2 * SAMPLES, 4]
         Where a query is sampled: first of the entries, value and bound to compare with, and which lanes count.
     difference : uint64[words]
@@ -63,7 +63,7 @@ class Found(NamedTuple):
 # probe. So arrays are taken out once for a group of queries, and indexed as a whole.
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radius: Any, room: Any) -> None:
     """Read where the buckets of each probe begin and end, for the queries first..last - 1, and count their codes."""
     word, shift, bits, first_bucket, offsets = (
@@ -98,7 +98,7 @@ def locate(tables: Any, probes: Any, queries: Any, first: Any, last: Any, radius
         entries[i - first] = total
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _ask_for(entries: Any, start: Any, stop: Any) -> None:
     # Two lines for certain, since most buckets have no more: no branch can be mispredicted then.
     prefetch(entries, start)
@@ -109,7 +109,7 @@ def _ask_for(entries: Any, start: Any, stop: Any) -> None:
         start += np.uint64(LINE)
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _scan(
     tables: Any,
     probes: Any,
@@ -162,11 +162,11 @@ def _scan(
                         near &= near - np.uint32(1)
                         if begin <= slot < end:
                             prefetch(rests, np.uint64(t) * rests_per_table + slot)
-                            in_entry = np.uint64(popcount(np.uint64(entries[first_entry + slot]) ^ value))
+                            in_entry = np.uint64(entries[first_entry + slot]) ^ value
                             candidates[waiting, 0] = i
                             candidates[waiting, 1] = t
                             candidates[waiting, 2] = np.int64(slot)
-                            candidates[waiting, 3] = np.int64(bound - in_entry)
+                            candidates[waiting, 3] = np.int64(in_entry << np.uint64(32) | np.uint64(masks[mask]))
                             waiting += 1
                     line += np.uint64(LANES)
                 k += np.uint64(1)
@@ -179,27 +179,90 @@ def _scan(
     return last, waiting
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
+def _finds(
+    table: Any,
+    differing: Any,
+    less: Any,
+    word: Any,
+    shift: Any,
+    bits: Any,
+    thresholds: Any,
+    word_radii: Any,
+    lowered: Any,
+) -> Any:
+    """Tell whether a table finds a code whose word differs from that of the query in the bits that are set.
+
+    `less` is 1 where the distance is of the other parity than the radius: there is one bit less to share out then.
+    """
+    word_radius = word_radii[word[table]] - (less if word[table] == word[lowered] else 0)
+    threshold = thresholds[table] - (less if table == lowered else 0)
+    in_band = key_of(rotated_right(differing, shift[table]), bits[table])
+    return np.int64(popcount(in_band)) <= threshold and np.int64(popcount(differing)) <= word_radius
+
+
+@compiled(nogil=True)
+def _rule_out(tables: Any, probes: Any, queries: Any, radius: Any, room: Any, waiting: Any) -> Any:
+    """Keep the candidates that their words do not rule out, with their distances where known, else -1; return how many.
+
+    Near copies are found by most tables, of which the first one reports them. What a table holds is a whole word, if
+    its band has 16 bits at least. So it tells whether an earlier table of the word finds them, too, and of codes of one
+    word everything but the id.
+    """
+    word, shift, bits, rests, ids = tables.word, tables.shift, tables.bits, tables.rests, tables.ids
+    thresholds, word_radii, lowered = probes.thresholds, probes.word_radii, probes.lowered
+    candidates, ids_per_table = room.candidates, np.uint64(tables.ids.shape[1])
+    kept = 0
+    for c in range(waiting):
+        i, table, slot = candidates[c, 0], candidates[c, 1], candidates[c, 2]
+        rest = rest_of(rotated_right(queries[i, word[table]], shift[table]), bits[table])
+        rest ^= np.uint64(rests[table, slot])
+        rotated = np.uint64(candidates[c, 3]) | rest << max(bits[table], np.uint64(16))
+        distance = np.int64(popcount(rotated))
+        if distance > word_radii[word[table]]:
+            continue
+        is_first, is_known = True, False
+        if bits[table] >= np.uint64(16):
+            is_known = queries.shape[1] == 1
+            # Of more words the parity is not known yet. What is found with one bit less is found anyway.
+            less = (distance ^ radius) & 1 if is_known else np.int64(1)
+            differing = rotated_right(rotated, (np.uint64(64) - shift[table]) & np.uint64(63))
+            for t in range(table):
+                if word[t] == word[table]:
+                    is_first &= not _finds(t, differing, less, word, shift, bits, thresholds, word_radii, lowered)
+            if is_known:
+                is_first &= _finds(table, differing, less, word, shift, bits, thresholds, word_radii, lowered)
+        if is_first:
+            prefetch(ids, np.uint64(table) * ids_per_table + np.uint64(slot))
+            candidates[kept, 0], candidates[kept, 1], candidates[kept, 2] = i, table, slot
+            candidates[kept, 3] = distance if is_known else np.int64(-1)
+            kept += 1
+    return kept
+
+
+@compiled(nogil=True)
 def _verify(
     tables: Any, probes: Any, planes: Any, queries: Any, radius: Any, room: Any, waiting: Any, out: Any, found: Any
 ) -> Any:
-    """Compare candidates with their queries in full. Of the tables that find a code, the first one reports it."""
-    word, shift, bits, rests, ids = tables.word, tables.shift, tables.bits, tables.rests, tables.ids
+    """Report the candidates that are within the radius, each from the first table that finds it."""
+    kept = _rule_out(tables, probes, queries, radius, room, waiting)
+    word, shift, bits, ids = tables.word, tables.shift, tables.bits, tables.ids
     thresholds, word_radii, lowered = probes.thresholds, probes.word_radii, probes.lowered
     candidates, difference = room.candidates, room.difference
     query_out, code_out, distance_out = out
-    kept = 0
-    for c in range(waiting):
-        i, t, slot = candidates[c, 0], candidates[c, 1], candidates[c, 2]
-        rest = rest_of(rotated_right(queries[i, word[t]], shift[t]), bits[t])
-        if np.int64(popcount(rest ^ np.uint64(rests[t, slot]))) <= candidates[c, 3]:
-            candidates[kept, 0], candidates[kept, 1], candidates[kept, 2] = i, t, slot
-            kept += 1
+    left = 0
     for c in range(kept):
-        candidates[c, 2] = ids[candidates[c, 1], candidates[c, 2]]
+        code = np.int64(ids[candidates[c, 1], candidates[c, 2]])
+        if candidates[c, 3] >= 0:
+            if found < code_out.size:
+                query_out[found], code_out[found], distance_out[found] = candidates[c, 0], code, candidates[c, 3]
+            found += 1
+            continue
         for plane in planes:
-            prefetch(plane, np.uint64(candidates[c, 2]))
-    for c in range(kept):
+            prefetch(plane, np.uint64(code))
+        candidates[left, 0], candidates[left, 1], candidates[left, 2] = candidates[c, 0], candidates[c, 1], code
+        left += 1
+    for c in range(left):
         i, table, code = candidates[c, 0], candidates[c, 1], candidates[c, 2]
         distance = 0
         for w in range(queries.shape[1]):
@@ -207,14 +270,9 @@ def _verify(
             distance += np.int64(popcount(difference[w]))
         if distance > radius:
             continue
-        # At a distance of the other parity than the radius, one bit less is left to share.
         less = (distance ^ radius) & 1
         for t in range(table + 1):
-            differing = difference[word[t]]
-            word_radius = word_radii[word[t]] - (less if word[t] == word[lowered] else 0)
-            threshold = thresholds[t] - (less if t == lowered else 0)
-            in_band = key_of(rotated_right(differing, shift[t]), bits[t])
-            if np.int64(popcount(in_band)) <= threshold and np.int64(popcount(differing)) <= word_radius:
+            if _finds(t, difference[word[t]], less, word, shift, bits, thresholds, word_radii, lowered):
                 if t == table:
                     if found < code_out.size:
                         query_out[found], code_out[found], distance_out[found] = i, code, distance
@@ -223,7 +281,7 @@ def _verify(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def search(
     tables: Any,
     probes: Any,
@@ -279,7 +337,7 @@ def search(
     return _verify(tables, probes, planes, queries, radius, room, waiting, out, found), left
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def read_lines(entries: Any, slots: Any, lines: Any) -> Any:
     """Read `lines` cache lines from each slot on, as a search of the tables does: the floor of what it can cost."""
     near = 0

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from nearhash_index.cache_lines import LANES, LINE
+from nearhash_index.kernels.caching import compiled
 from nearhash_index.kernels.fields import entry_of, rotated_right
 from nearhash_index.kernels.intrinsics import near_lanes, popcount, prefetch
 from nearhash_index.work import SAMPLES
@@ -20,7 +20,7 @@ from nearhash_index.work import SAMPLES
 __all__ = ["leave_out"]
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def leave_out(
     tables: Any, probes: Any, queries: Any, first: Any, last: Any, limits: Any, room: Any, refused: Any
 ) -> None:
@@ -66,7 +66,7 @@ def leave_out(
         refused[i] = near * total // max(np.uint64(1), seen) > np.uint64(limits.candidates)
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _lanes_between(first: Any, stop: Any) -> Any:
     """Return a uint64 whose bits first..stop - 1 are set; 0 <= first < stop <= LANES."""
     return (np.uint64(1) << stop) - (np.uint64(1) << first)

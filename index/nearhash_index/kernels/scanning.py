@@ -18,9 +18,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numba.extending import intrinsic
 
+from nearhash_index.kernels.caching import compiled
 from nearhash_index.kernels.intrinsics import popcount
 
 __all__ = ["scan"]
@@ -63,7 +63,7 @@ def _zero(_context: Any, like: Any) -> Any:
     return like(like), lambda _context, _builder, _signature, args: args[0].type(0)
 
 
-@njit(nogil=True, cache=True, inline="never")
+@compiled(nogil=True, inline="never")
 def may_match(planes: Any, start: Any, stop: Any, query: Any, radius: Any) -> Any:
     """Tell whether a code of start..stop may lie within the radius, judged by the OR of the planes' differences."""
     found = _zero(radius)
@@ -75,7 +75,7 @@ def may_match(planes: Any, start: Any, stop: Any, query: Any, radius: Any) -> An
     return found != 0
 
 
-@njit(nogil=True, cache=True, inline="never")
+@compiled(nogil=True, inline="never")
 def has_match(planes: Any, start: Any, stop: Any, query: Any, radius: Any) -> Any:
     """Tell whether a code of start..stop lies within the radius."""
     found = _zero(radius)
@@ -87,7 +87,7 @@ def has_match(planes: Any, start: Any, stop: Any, query: Any, radius: Any) -> An
     return found != 0
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def scan(
     filter_planes: Any,
     planes: Any,
