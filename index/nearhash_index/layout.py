@@ -12,8 +12,9 @@ __all__ = ["bytes_per_code", "choose_bands"]
 
 _BYTES_PER_CODE_AND_WORD = 62
 _WIDEST_BAND = 24
-_AS_GOOD = 1.05
-"""Of the least cost: costs are not known better. Wider bands then suit lists whose codes crowd some buckets."""
+_AS_GOOD = 1.1
+"""Of the least cost: costs are not known better. Wider bands then suit lists whose codes crowd some buckets; from 16
+bits on, a table holds whole words."""
 
 
 def choose_bands(n: int, words: int, radius: int, costs: Costs, brute_force_ns: float) -> list[Band]:
