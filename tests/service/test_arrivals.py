@@ -10,10 +10,16 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import code_pb2
+from grpc_status import rpc_status
 
+from nearhash_service.config import AdmissionSection
 from nearhash_service.metrics.buckets import SECONDS, Buckets
+from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.scheduling import arrivals
 from nearhash_service.scheduling.call_pool import CallPool
+from nearhash_service.scheduling.lanes import Lanes
+from nearhash_service.scheduling.reception import Reception
 
 from .running import eventually
 
@@ -175,6 +181,29 @@ def test_where_too_many_are_awaited_the_oldest_is_given_up(channel, pool, monkey
         assert {call.code() for call in slow[: 2 * AWAITED]} == {grpc.StatusCode.CANCELLED}
         assert reversed_by(channel, b"abc") == b"cba"
     assert [record.getMessage() for record in caplog.records] == ["1 calls given up so far whose messages did not come"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_call_is_refused_with_what_its_status_tells(pool, monkeypatch, known):
+    """Before its message is read, which the caller does not notice."""
+    monkeypatch.setattr(arrivals, "_KNOWN", known)
+    lanes = Lanes(AdmissionSection(), Instruments())
+    reception = Reception(lanes, Instruments().refused, Instruments().calls)
+    reception.drain()
+    server = grpc.server(pool, interceptors=[reception])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_retries", 0)]) as channel:
+        call = channel.unary_unary("/nearhash.v1.BankService/GetStatus")
+        for _ in range(20):
+            with pytest.raises(grpc.RpcError) as refused:
+                call(b"", timeout=10)
+            status = rpc_status.from_call(refused.value)
+            assert (refused.value.code(), status.code) == (grpc.StatusCode.UNAVAILABLE, code_pb2.UNAVAILABLE)
+            assert "about to end" in refused.value.details() == status.message
+    server.stop(0).wait()
+    for lane in lanes.all():
+        lane.pool.shutdown()
 
 
 def test_with_a_version_that_is_not_known_threads_wait_for_messages(channel, pool, monkeypatch):

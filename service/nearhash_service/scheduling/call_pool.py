@@ -85,6 +85,14 @@ class CallPool(ThreadPoolExecutor):
         for _ in range(self._thread_count):
             self._calls.put(None)
 
+    def use_threads(self, count: int) -> None:
+        """Answer so many calls at a time from now on."""
+        with self._lock:
+            self._usual_count = count
+            missing = count + self._aside - self._thread_count
+        if missing > 0:
+            self._add_threads(missing)
+
     @contextmanager
     def set_aside(self) -> Iterator[None]:
         """Let another thread answer calls in place of this one meanwhile."""

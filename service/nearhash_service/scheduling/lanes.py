@@ -26,6 +26,8 @@ _OVERLOADED_S = 0.1
 """After a refusal."""
 _OVERLOADED_SHARE = 0.1
 """Of what else may wait: more would make everybody late who is answered at all."""
+_ALWAYS_WAIT = 16
+"""Calls, whatever they cost: a caller or two with some under way are no overload, or it would never end."""
 _MOST_WAITING_BYTES = 64 << 20
 """Of messages: until some large ones have been answered, a lane expects its calls to be as cheap as small ones."""
 _ADMIN_THREADS = 4
@@ -65,7 +67,7 @@ class Lane:
         self.pool = CallPool(name, threads, waits)
         self._most_wait_s = most_wait_s
         self._call_cost_s = call_cost_s
-        self._overloaded_until_s = 0.0
+        self._overloaded_until_s: float | None = None
 
     def wait_s(self) -> float:
         """Return the estimated time until the turn of a call that comes now."""
@@ -74,15 +76,17 @@ class Lane:
 
     def is_full(self) -> bool:
         """Tell whether a call that comes now would have to wait for too long, or beside too much."""
-        if self.pool.waiting_bytes > _MOST_WAITING_BYTES:
-            return True
-        wait_s = self.wait_s()
-        if wait_s <= _OVERLOADED_SHARE * self._most_wait_s:
+        if self._overloaded_until_s is not None and monotonic() > self._overloaded_until_s:
+            self._overloaded_until_s = None
+            self.pool.use_threads(self.threads)
+        most_wait_s = self._most_wait_s * (1.0 if self._overloaded_until_s is None else _OVERLOADED_SHARE)
+        few = self.pool.waiting <= _ALWAYS_WAIT or self.wait_s() <= most_wait_s
+        if few and self.pool.waiting_bytes <= _MOST_WAITING_BYTES:
             return False
-        now_s = monotonic()
-        if wait_s <= self._most_wait_s and now_s > self._overloaded_until_s:
-            return False
-        self._overloaded_until_s = now_s + _OVERLOADED_S
+        if self._overloaded_until_s is None:
+            # The thread that refuses shares the interpreter with these, and falls behind beside more.
+            self.pool.use_threads(-(-self.threads // 2))
+        self._overloaded_until_s = monotonic() + _OVERLOADED_S
         return True
 
     def learn(self, cost_s: float) -> None:

@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from nearhash_service.access.rights import ROLES
 from nearhash_service.errors import Overloaded
 from nearhash_service.metrics.calls import CallCounts
+from nearhash_service.scheduling.arrivals import refuse_at_once
 from nearhash_service.scheduling.lanes import Lane, Lanes, current_lane
 from nearhash_service.status import refusal
 
@@ -116,16 +117,18 @@ def _on_lane(handler: Handler, lane: Lane) -> Handler:
     )
 
 
-class _AtOnce(ThreadPoolExecutor):
-    """Runs what it is given in the thread that gives it: for what never waits, and returns nothing."""
+class _Refusing(ThreadPoolExecutor):
+    """Refuses what it is given, in the thread that gives it. gRPC takes only what is a ThreadPoolExecutor."""
 
-    def __init__(self) -> None:
+    def __init__(self, status: grpc.Status) -> None:
         super().__init__(1)
+        self._status = status
         self._done: Future[Any] = Future()
         self._done.set_result(None)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        fn(*args, **kwargs)
+        if not refuse_at_once(args, self._status):
+            fn(*args, **kwargs)
         return self._done
 
 
@@ -137,7 +140,7 @@ def _refusal(code: int, message: str, retry_after_s: float | None = None) -> Han
         del messages
         context.abort_with_status(status)
 
-    refuse.experimental_thread_pool = _AtOnce()  # type: ignore[attr-defined]
+    refuse.experimental_thread_pool = _Refusing(status)  # type: ignore[attr-defined]
     return grpc.stream_unary_rpc_method_handler(refuse)
 
 
