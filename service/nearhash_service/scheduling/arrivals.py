@@ -1,4 +1,4 @@
-"""Calls whose messages are on their way: no thread waits for them.
+"""Calls as they arrive: no thread waits for their messages, and those that are refused cost little.
 
 gRPC hands a call over as soon as its headers are there, and the thread that takes it asks for the message and waits.
 That is two more changes of threads, a third of what a call costs; and a handful of callers who never send their message
