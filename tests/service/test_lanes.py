@@ -72,7 +72,7 @@ def test_a_lane_learns_what_calls_cost(lane):
     assert [is_full_with(lane, waiting) for waiting in (90, 110)] == [False, True]
 
 
-def test_a_few_calls_may_wait_whatever_they_cost(lane):
+def test_a_few_calls_are_no_overload(lane):
     for _ in range(200):
-        lane.learn(1000 * COST_S)
-    assert [is_full_with(lane, waiting) for waiting in (16, 17, 16)] == [False, True, False]
+        lane.learn(50 * COST_S)
+    assert [is_full_with(lane, waiting) for waiting in (19, 21, 17, 16)] == [False, True, True, False]

@@ -27,7 +27,7 @@ _OVERLOADED_S = 0.1
 _OVERLOADED_SHARE = 0.1
 """Of what else may wait: more would make everybody late who is answered at all."""
 _ALWAYS_WAIT = 16
-"""Calls, whatever they cost: a caller or two with some under way are no overload, or it would never end."""
+"""So many calls may wait as long as usual: a caller or two with some under way would keep the overload from ending."""
 _MOST_WAITING_BYTES = 64 << 20
 """Of messages: until some large ones have been answered, a lane expects its calls to be as cheap as small ones."""
 _ADMIN_THREADS = 4
@@ -79,9 +79,9 @@ class Lane:
         if self._overloaded_until_s is not None and monotonic() > self._overloaded_until_s:
             self._overloaded_until_s = None
             self.pool.use_threads(self.threads)
-        most_wait_s = self._most_wait_s * (1.0 if self._overloaded_until_s is None else _OVERLOADED_SHARE)
-        few = self.pool.waiting <= _ALWAYS_WAIT or self.wait_s() <= most_wait_s
-        if few and self.pool.waiting_bytes <= _MOST_WAITING_BYTES:
+        is_strict = self._overloaded_until_s is not None and self.pool.waiting > _ALWAYS_WAIT
+        most_wait_s = self._most_wait_s * (_OVERLOADED_SHARE if is_strict else 1.0)
+        if self.wait_s() <= most_wait_s and self.pool.waiting_bytes <= _MOST_WAITING_BYTES:
             return False
         if self._overloaded_until_s is None:
             # The thread that refuses shares the interpreter with these, and falls behind beside more.

@@ -70,7 +70,7 @@ def test_all_workers_are_counted_and_counters_never_go_back(running):
         shown = top.communicate()[0]
     assert re.search(rf"^ {url.split('/')[2]} +0 +\S+ ", shown, re.MULTILINE)
     total = re.search(r" all +(\S+) +(\S+) +(\S+) +(\S+) +(\S+)", shown)
-    assert min(map(float, total.groups())) > 0
+    assert min(float(shown.replace(",", "")) for shown in total.groups()) > 0
     assert re.search(rf"^ {WIDE} +pdq256 +\S+ +0.0 +0 +0.0", shown, re.MULTILINE)
     assert running.stop() == 0
 
