@@ -171,6 +171,7 @@ def test_a_call_that_ends_before_its_turn_is_not_answered(channel, pool, go, ans
 
 def test_where_too_many_are_awaited_the_oldest_is_given_up(channel, pool, monkeypatch, caplog):
     monkeypatch.setattr(arrivals, "_MOST_AWAITED", AWAITED)
+    monkeypatch.setattr(arrivals, "_TELL_EVERY_S", 600.0)
     with ExitStack() as stack:
         slow = []
         for i in range(3 * AWAITED):
