@@ -30,6 +30,7 @@ def some_bands(words: int) -> list[list[Band]]:
     return [
         equal_bands(words, 4, 6),
         equal_bands(words, 3, 9),
+        equal_bands(words, 4, 15),
         equal_bands(words, 4, 16),
         [Band(0, 0, 10)],
         # Bands that wrap around nothing, lie apart, and differ in width; some wider than 16 bits.

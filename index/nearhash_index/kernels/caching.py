@@ -10,6 +10,7 @@ changes of the file that a kernel is in, by its time and size; but a kernel cont
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
@@ -37,12 +38,12 @@ class _CacheFile(IndexDataCacheFile):
     """Stands in place of Numba's."""
 
     def __init__(self, numbas: Any) -> None:
-        self._stamp = numbas._impl.locator.get_source_stamp(), _digest_of_kernels()
-        super().__init__(numbas.cache_path, numbas._impl.filename_base, self._stamp)
+        stamp = numbas._impl.locator.get_source_stamp(), _digest_of_kernels()
+        super().__init__(numbas.cache_path, numbas._impl.filename_base, stamp)
 
     def save(self, key: Any, data: Any) -> None:
         """Write the code, then tell of it. Should two processes do so at once, one has to compile again some day."""
-        digest = sha256(repr((key, self._stamp)).encode()).digest()
+        digest = sha256(repr((key, self._source_stamp)).encode()).digest()
         name = self._data_name(int.from_bytes(digest[:8]))
         self._save_data(name, data)
         self._save_index(self._load_index() | {key: name})
@@ -50,6 +51,9 @@ class _CacheFile(IndexDataCacheFile):
 
 @cache
 def _digest_of_kernels() -> str:
-    """Return a digest of all that a kernel may contain."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    """Return a digest of all that a kernel may contain: kernels, and what they import, as its constants are in them."""
+    folder = Path(__file__).parent
+    kernels = b"".join(source.read_bytes() for source in sorted(folder.glob("*.py")))
+    imported = sorted(set(re.findall(rb"^from nearhash_index\.(\w+) import", kernels, re.MULTILINE)))
+    constants = b"".join((folder.parent / f"{name.decode()}.py").read_bytes() for name in imported)
+    return sha256(kernels + constants).hexdigest()
