@@ -35,7 +35,10 @@ _CALLS = 10_000
 
 
 def http_peer(listed: Listed) -> dict[str, Any]:
-    """Load both with h2load over 16 connections, and ours with batches, too; take the memory of their workers."""
+    """Load both with h2load over 16 connections, and ours with batches, too; take the memory of their workers.
+
+    To ours counts what they are forked from.
+    """
     hashes = listed.queries(100, seed=6)
     with _peer(_index_file(listed)) as (url, process):
         expected = [_asked(url, value.tobytes().hex()) for value in hashes]
@@ -51,7 +54,8 @@ def http_peer(listed: Listed) -> dict[str, Any]:
         single_per_s = h2load_grpc(server.address, LOOKUP, singles[1], calls=_CALLS, clients=_CONNECTIONS, streams=1)
         _, of_python = peak(Calls(server.address, LOOKUP, singles))
         _, of_batches = peak(Calls(server.address, LOOKUP, batches))
-        pss, rss = proportional_bytes(server.workers()), resident_bytes(server.workers())
+        processes = [server.template(), *server.workers()]
+        pss, rss = proportional_bytes(processes), resident_bytes(processes)
     peer_mean = sum(peer_per_s) / len(peer_per_s)
     return {
         "list": listed.name,

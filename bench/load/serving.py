@@ -34,8 +34,12 @@ class Serving:
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(child) for child in children if "spawn_main" in _command_line(int(child))]
+        return _children(self.template())
+
+    def template(self) -> int:
+        """Return the process id of what the workers are forked from, and share memory with."""
+        (found,) = (child for child in _children(self.process.pid) if _name(child) == "nearhash-fork")
+        return found
 
 
 @contextmanager
@@ -89,5 +93,9 @@ def _memory_bytes(kind: str, process_ids: Iterable[int]) -> int:
     return total
 
 
-def _command_line(process_id: int) -> str:
-    return Path(f"/proc/{process_id}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+def _children(process_id: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()))
+
+
+def _name(process_id: int) -> str:
+    return Path(f"/proc/{process_id}/comm").read_text().strip()

@@ -155,15 +155,19 @@ def connected(target: str, credentials: grpc.ChannelCredentials | None = None) -
         yield Stubs(channel)
 
 
-def descendants(process_id: int) -> set[int]:
-    """Return the ids of a process's children, and theirs."""
+def children(process_id: int) -> set[int]:
+    """Return the ids of a process's children."""
     found: set[int] = set()
     # It may end meanwhile.
     with suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{process_id}/task").glob("*/children"):
-            for child in map(int, task.read_text().split()):
-                found |= {child} | descendants(child)
+            found.update(map(int, task.read_text().split()))
     return found
+
+
+def descendants(process_id: int) -> set[int]:
+    """Return the ids of a process's children, and theirs."""
+    return {found for child in children(process_id) for found in (child, *descendants(child))}
 
 
 def alive(process_id: int) -> bool:

@@ -2,7 +2,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,7 +15,7 @@ from nearhash_client import Client, NearHashError, Unavailable
 from nearhash_index.hash_types import HASH_TYPES
 
 from .calls import apply, upsert
-from .running import alive, connected, descendants, eventually, refused, starting
+from .running import alive, children, connected, descendants, eventually, refused, starting
 from .sample import EMPTY
 from .violations import refusal
 
@@ -103,8 +103,8 @@ def test_workers_share_the_port_and_a_killed_one_is_replaced_while_calls_go_on(s
 def test_a_signal_lets_calls_end_and_leaves_no_process(serve, data, hashes, number, workers):
     running = serve(data, "--workers", workers)
     worker_ids(running.address, workers)
-    children = descendants(running.process.pid)
-    assert len(children) >= workers
+    processes = descendants(running.process.pid)
+    assert len(processes) >= workers
     calls = [Calls(running.address, hashes) for _ in range(3)]
     with calls[0].going_on(), calls[1].going_on(), calls[2].going_on():
         sleep(0.2)
@@ -116,7 +116,7 @@ def test_a_signal_lets_calls_end_and_leaves_no_process(serve, data, hashes, numb
     late = [error for of_thread in calls for error in of_thread.errors()]
     assert [error for error in late if not isinstance(error, Unavailable)] == []
     assert took_s < 10
-    assert not [child for child in children if alive(child)]
+    assert not [process for process in processes if alive(process)]
     assert running.output().endswith("stopped\n")
     assert "Traceback" not in running.log()
 
@@ -145,9 +145,9 @@ def test_health_tells_load_balancers_before_calls_are_refused(serve, data):
 
 def test_workers_end_when_the_supervisor_is_killed(serve, data):
     running = serve(data, "--workers", 2)
-    children = worker_ids(running.address, 2) | descendants(running.process.pid)
+    processes = worker_ids(running.address, 2) | descendants(running.process.pid)
     assert running.stop(signal.SIGKILL) == -signal.SIGKILL
-    eventually(lambda: not any(map(alive, children)))
+    eventually(lambda: not any(map(alive, processes)))
 
 
 def test_a_port_in_use_is_refused_and_free_again_at_once(serve, data):
@@ -174,6 +174,57 @@ def test_a_registry_that_cannot_be_opened_is_told_at_once(tmp_path, data):
         assert running.log().count("\n") == 1
 
 
+def test_workers_are_forked_from_what_has_loaded_all(serve, data):
+    running = serve(data, "--workers", 2)
+    workers = worker_ids(running.address, 2)
+    assert children(template(running.process.pid)) == workers
+    assert {name_of(worker) for worker in workers} == {"nearhash-worker"}
+    # The map of the list is not among what they share with it, nor any thread.
+    assert len(list(Path(f"/proc/{template(running.process.pid)}/task").iterdir())) == 1
+
+
+def test_where_they_come_from_stays_if_a_signal_is_sent_to_all(serve, data):
+    running = serve(data)
+    workers = worker_ids(running.address, 1)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(template(running.process.pid), number)
+    sleep(0.3)
+    assert children(template(running.process.pid)) == workers
+    assert worker_ids(running.address, 1) == workers
+    assert running.stop() == 0
+
+
+def test_if_it_is_killed_workers_are_replaced_while_calls_go_on(serve, data, hashes):
+    running = serve(data, "--workers", 2)
+    before = worker_ids(running.address, 2)
+    killed = template(running.process.pid)
+    calls = Calls(running.address, hashes[:50])
+    with calls.going_on():
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: not any(map(alive, before)))
+        assert worker_ids(running.address, 2).isdisjoint(before)
+    assert calls.errors() == []
+    assert running.log().count("; replaced") == 2
+    assert running.stop() == 0
+
+
+def test_a_worker_loads_everything_itself_if_none_can_be_forked(tmp_path, data, monkeypatch):
+    """As if something had cleaned up the folder for temporary files."""
+    (folder := tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with starting(tmp_path / "server", "--data", data, "--listen", "127.0.0.1:0") as running:
+        eventually(lambda: "serving" in running.output(), within_s=60)
+        address = running.output().split(" at ")[1].split()[0]
+        (first,) = worker_ids(address, 1)
+        for socket in folder.rglob("listener-*"):
+            socket.unlink()
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: worker_ids(address, 1) - {first}, within_s=60)
+        assert "a worker cannot be forked ([Errno 2] No such file or directory)" in running.log()
+        assert children(template(running.process.pid)) == set()
+        assert running.stop() == 0
+
+
 def test_a_worker_that_dies_while_starting_is_not_taken_for_ready(tmp_path, data):
     with starting(tmp_path / "server", "--data", data, "--listen", "127.0.0.1:0") as running:
         killed: set[int] = set()
@@ -190,10 +241,15 @@ def test_a_worker_that_dies_while_starting_is_not_taken_for_ready(tmp_path, data
 
 
 def new_workers(supervisor: int, known: set[int]) -> set[int]:
-    """Return the ids of spawned workers, not of the helpers of multiprocessing."""
-    found = set()
-    for child in descendants(supervisor) - known:
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.add(child)
+    """Return the ids of workers, from their first moment on, and not of the helpers of multiprocessing."""
+    return {child for of_supervisor in descendants(supervisor) for child in children(of_supervisor)} - known
+
+
+def template(supervisor: int) -> int:
+    """Return the process id of what workers are forked from."""
+    (found,) = (child for child in children(supervisor) if name_of(child) == "nearhash-fork")
     return found
+
+
+def name_of(process_id: int) -> str:
+    return Path(f"/proc/{process_id}/comm").read_text().strip()

@@ -17,6 +17,8 @@ def receive_signals(*numbers: signal.Signals) -> socket.socket:
         signal.signal(number, lambda _number, _frame: None)
     # Lives as long as the process.
     signal.set_wakeup_fd(writer.detach())
+    # Where workers are forked from they are blocked, and one that came since then is received now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     return reader
 
 

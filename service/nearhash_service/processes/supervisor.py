@@ -21,6 +21,7 @@ from nearhash_service.metrics.gathering import GatheredMetrics
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.processes.addresses import reserve
 from nearhash_service.processes.received_signals import receive_signals, received
+from nearhash_service.processes.starting import start_process
 from nearhash_service.processes.worker import run_worker
 from nearhash_service.processes.workers import Start, Worker, Workers
 from nearhash_service.scheduling.rate_limits import RateLimits
@@ -108,17 +109,12 @@ def _reserve_all(config: Config) -> list[socket]:
 
 def _starting(config: Config, sources: ConfigSources, ports: list[int], gathered: GatheredMetrics) -> Start:
     """Return what starts workers with a configuration."""
-    # Spawned, not forked: gRPC does not survive a fork.
-    context = multiprocessing.get_context("spawn")
 
     def start(place: int) -> Worker:
-        ours, theirs = context.Pipe()
+        ours, theirs = multiprocessing.Pipe()
         metrics = gathered.connect()
         own_config = config.listening_on(ports[place % len(ports)])
-        process = context.Process(
-            target=run_worker, args=(own_config, theirs, sources, metrics), name="nearhash worker"
-        )
-        process.start()
+        process = start_process(run_worker, own_config, theirs, sources, metrics)
         theirs.close()
         metrics.close()
         return Worker(process, ours)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 from multiprocessing.connection import Connection, wait
 from time import sleep
 
@@ -17,6 +16,7 @@ from nearhash_service.config import Config, ConfigSources
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.reporting import Reporter
 from nearhash_service.processes.health_port import HealthPort
+from nearhash_service.processes.process_name import set_process_name
 from nearhash_service.processes.received_signals import receive_signals
 from nearhash_service.server import Server
 from nearhash_service.sight.logs import set_up_logging
@@ -45,8 +45,7 @@ def run_worker(
     metrics : Connection, optional
         Where the supervisor asks for metrics.
     """
-    # Numba would load it, if it is installed, for linear algebra that no kernel does: a third of the time to start.
-    sys.modules["scipy"] = None  # type: ignore[assignment]
+    set_process_name("nearhash-worker")
     set_up_logging("worker", config.log)
     # An interrupt from the terminal reaches every process; the supervisor alone acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from time import monotonic
 
 __all__ = ["Start", "Worker", "Workers"]
@@ -23,13 +23,13 @@ class Worker:
 
     Parameters
     ----------
-    process : SpawnProcess
+    process : BaseProcess
         Started.
     connection : Connection
         It sends one message once it serves.
     """
 
-    def __init__(self, process: SpawnProcess, connection: Connection) -> None:
+    def __init__(self, process: BaseProcess, connection: Connection) -> None:
         self.process, self.connection = process, connection
         self.is_ready = False
 
