@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
 import grpc
@@ -183,6 +184,13 @@ def test_workers_are_forked_from_what_has_loaded_all(serve, data):
     assert len(list(Path(f"/proc/{template(running.process.pid)}/task").iterdir())) == 1
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """Whose path leaves room for that of a socket."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def test_where_they_come_from_stays_if_a_signal_is_sent_to_all(serve, data):
     running = serve(data)
     workers = worker_ids(running.address, 1)
@@ -208,15 +216,14 @@ def test_if_it_is_killed_workers_are_replaced_while_calls_go_on(serve, data, has
     assert running.stop() == 0
 
 
-def test_a_worker_loads_everything_itself_if_none_can_be_forked(tmp_path, data, monkeypatch):
+def test_a_worker_loads_everything_itself_if_none_can_be_forked(tmp_path, data, monkeypatch, short_folder):
     """As if something had cleaned up the folder for temporary files."""
-    (folder := tmp_path / "temporary").mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv("TMPDIR", str(short_folder))
     with starting(tmp_path / "server", "--data", data, "--listen", "127.0.0.1:0") as running:
         eventually(lambda: "serving" in running.output(), within_s=60)
         address = running.output().split(" at ")[1].split()[0]
         (first,) = worker_ids(address, 1)
-        for socket in folder.rglob("listener-*"):
+        for socket in short_folder.rglob("listener-*"):
             socket.unlink()
         os.kill(first, signal.SIGKILL)
         eventually(lambda: worker_ids(address, 1) - {first}, within_s=60)
