@@ -212,8 +212,8 @@ class Index:
             bytes_per_hash={name: array.nbytes / n for name, array in self.arrays().items()},
         )
 
-    def rows_of(self, position: int) -> NDArray[np.uint32]:
-        """Return the rows of a unique code by its position, as matches name it: uint32[k]."""
+    def rows_of(self, position: int) -> tuple[int] | NDArray[np.uint32]:
+        """Return the rows of a unique code by its position, as matches name it."""
         return self._postings.rows_of(position)
 
     def lone_search(self, hash_type: HashType, radius: int, added: Planes | None) -> LoneSearch | None:

@@ -42,10 +42,10 @@ class Postings(NamedTuple):
         slot = np.arange(len(of)) - np.repeat(np.cumsum(count) - count - first, count)
         return Matches.sorted(query[of], self.rows[slot].astype(np.int64), distance[of], code[of])
 
-    def rows_of(self, code: int) -> NDArray[np.uint32]:
-        """Return the rows of one unique code: uint32[k]."""
+    def rows_of(self, code: int) -> tuple[int] | NDArray[np.uint32]:
+        """Return the rows of one unique code."""
         if not len(self.starts):
-            return np.array([code], dtype=np.uint32)
+            return (code,)
         return self.rows[self.starts[code] : self.starts[code + 1]]
 
     def restore(self, unique: Codes) -> Codes:

@@ -210,6 +210,8 @@ class View:
 
 
 def _holds(ascending: NDArray[np.uint32] | NDArray[np.int64], row: int) -> bool:
+    if not len(ascending):
+        return False
     # Sought as the array's own type, or NumPy would convert the array.
     at = int(np.searchsorted(ascending, ascending.dtype.type(row)))
     return at < len(ascending) and int(ascending[at]) == row

@@ -12,7 +12,7 @@ from nearhash_index import calibration
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.entries import Entry, Hash
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.lone_lookup import look_up_one
+from nearhash_index.lone_lookup import LoneLookup
 from nearhash_index.lookup import lookup
 from nearhash_index.store import DataDirectory, Generation, Registry, publish
 from nearhash_index.store.changes import Change, Remove
@@ -58,7 +58,7 @@ def both(view: View, hash_type: HashType, query: Hash) -> tuple[list[tuple[int, 
     codes = codes_from_bytes(query.value, hash_type)
     found = lookup(view, hash_type, codes, radius=None, banks=(), max_matches=1000)
     reach = view.reach(hash_type, None, ())
-    told = look_up_one(view, hash_type, reach, query.value)
+    told = LoneLookup(view, hash_type, reach)(query.value)
     return told, list(zip(found.distance.tolist(), found.entry.tolist(), strict=True))
 
 

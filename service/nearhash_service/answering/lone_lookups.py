@@ -15,8 +15,8 @@ import grpc
 
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.lone_lookup import look_up_one
-from nearhash_index.view import Reach, View
+from nearhash_index.lone_lookup import LoneLookup
+from nearhash_index.view import View
 from nearhash_service.access.callers import current_caller
 from nearhash_service.answering.lookup_answers import match_message
 from nearhash_service.answering.served_view import ServedView
@@ -45,7 +45,8 @@ class _Ready(NamedTuple):
     """What the answers of one view to one kind of message have in common."""
 
     hash_type: HashType
-    reach: Reach
+    look_up: LoneLookup
+    widest: int
     banks: frozenset[str]
     generation: int
     nothing: bytes
@@ -99,19 +100,20 @@ class LoneLookups(UnaryInterceptor):
         ready = self._ready(view, message[:_PREFIX_BYTES], caller)
         packed = message[_PREFIX_BYTES:]
         # This takes no longer than to find out whether anybody still waits for it.
-        found = look_up_one(view, ready.hash_type, ready.reach, packed)
+        found = ready.look_up(packed)
         if found is None or (found and caller.read_hashes):
             return None
         current_lane.get().learn(CALL_COST_S)
-        self._sample.take(view, ready.hash_type, packed, ready.reach.widest)
+        self._sample.take(view, ready.hash_type, packed, ready.widest)
         note_lookup(ready.hash_type.name, 1, ready.generation, len(found))
         if not found:
-            self._counts.count_absent(ready.hash_type, ready.banks)
+            self._counts.count_one(ready.hash_type, ready.banks)
             return ready.nothing
         matches = [match_message(view, 0, distance, number) for distance, number in found]
-        response = lookup_pb2.LookupResponse(generation=ready.generation, sequence=view.sequence, matches=matches)
-        self._counts.count(ready.hash_type, ready.banks, 1, response)
-        return response.SerializeToString()
+        self._counts.count_one(ready.hash_type, ready.banks, [(match.bank, match.distance) for match in matches])
+        return lookup_pb2.LookupResponse(
+            generation=ready.generation, sequence=view.sequence, matches=matches
+        ).SerializeToString()
 
     def _ready(self, view: View, prefix: bytes, caller: Caller) -> _Ready:
         known, of_view = self._known
@@ -121,9 +123,11 @@ class LoneLookups(UnaryInterceptor):
         ready = of_view.get((prefix, caller.banks))
         if ready is None:
             hash_type, number = _TYPES[prefix], view.generation.manifest.number
+            reach = view.reach(hash_type, None, (), caller.banks)
             ready = of_view[prefix, caller.banks] = _Ready(
                 hash_type,
-                view.reach(hash_type, None, (), caller.banks),
+                LoneLookup(view, hash_type, reach),
+                reach.widest,
                 view.searched_banks((), caller.banks),
                 number,
                 lookup_pb2.LookupResponse(generation=number, sequence=view.sequence).SerializeToString(),

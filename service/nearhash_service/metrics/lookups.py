@@ -77,14 +77,18 @@ class LookupCounts(Collector):
             for allowed in response.allowed:
                 self._allowed[allowed.bank, name] += 1
 
-    def count_absent(self, hash_type: HashType, banks: Iterable[str]) -> None:
-        """Count a lookup of one hash that was searched and found nothing, as `count` does."""
+    def count_one(self, hash_type: HashType, banks: Iterable[str], found: Sequence[tuple[str, int]] = ()) -> None:
+        """Count a lookup of one hash that was searched and found these banks and distances, as `count` does."""
         name = hash_type.name
         with self._lock:
             self.queries.counts[name] += 1
             lookups = self._lookups[name]
             for bank in banks:
                 lookups[bank] += 1
+            for bank, distance in found:
+                self._distances[bank, name][distance] += 1
+            for bank in {bank for bank, _ in found} if found else ():
+                self._matched[bank, name] += 1
 
     def _count_matches(self, hash_type: str, response: lookup_pb2.LookupResponse) -> None:
         self._truncated[hash_type] += len(response.truncated)
