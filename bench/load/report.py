@@ -146,8 +146,8 @@ def _overload(record: Record) -> Iterator[str]:
         f"Peak {at_peak['ok_per_s']:.0f} calls/s. Answered OK in time during the overload: "
         f"{above['ok_per_s']:.0f} calls/s, **{statistics.median(goodput):.0%} of the peak** "
         f"({min(goodput):.0%} to {max(goodput):.0%}); p99 of those {above['median_p99_ms']:.0f} ms, "
-        f"**{of_peak:.1f} times** that at the peak, {at_peak['median_p99_ms']:.0f} ms, and {of_below:.1f} times that at 80 % "
-        f"of it, {below['median_p99_ms']:.0f} ms. Three times the peak: {_counted(above['statuses'])}; 80 %: "
+        f"**{of_peak:.1f} times** that at the peak, {at_peak['median_p99_ms']:.0f} ms, and {of_below:.1f} times that "
+        f"at 80 % of it, {below['median_p99_ms']:.0f} ms. Three times the peak: {_counted(above['statuses'])}; 80 %: "
         f"{_counted(below['statuses'])}. Health: {_counted(record['health'])}. Memory of the worker: {before} before, "
         f"{after} after."
     )
