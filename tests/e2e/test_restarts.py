@@ -136,8 +136,7 @@ def test_a_killed_worker_takes_only_the_calls_in_flight_with_it(running, hashes,
         f"{kills} kills: {load.outcomes.total():,} calls, {load.outcomes['UNAVAILABLE']} UNAVAILABLE, no other error; "
         f"the worker back in {statistics.median(back_s):.2f} s (worst {max(back_s):.2f})",
     )
-    # A start takes a second of a core, and whatever else runs has its share of the cores.
-    assert min(back_s) < 2
+    assert statistics.median(back_s) < 2
 
 
 @pytest.mark.parametrize("restarts", [2, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])

@@ -24,7 +24,7 @@ def start_process(target: Callable[..., object], *arguments: Any) -> BaseProcess
         process.start()
     except (OSError, EOFError) as error:
         # It may have been killed a moment ago; or the socket by which it is reached, in /tmp, has been cleaned up.
-        _log.warning("a worker cannot be forked (%s); it loads everything itself", error or "the template has ended")
+        _log.warning("a worker cannot be forked (%s); it loads everything itself", error)
         process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
         process.start()
     return process
