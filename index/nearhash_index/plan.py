@@ -34,7 +34,7 @@ _ENTRIES_SHARE = 0.8
 """Share of brute force's cost from which on a query's entries are not read."""
 _UNSAMPLED_SHARE = 0.1
 """A query whose entries cost more of brute force is searched for only if a sample of them foretells few candidates."""
-_LOOK_SHARE = 0.125
+_LOOK_SHARE = 0.12
 """Tables are not used if to look at a query, and to leave it, costs more of brute force."""
 _TABLE_NS, _BORDERS_NS, _SAMPLE_NS = 20, 2.5, 5
 """What that look costs by table, probe and place of the sample, where brute force is fast enough for it to matter."""

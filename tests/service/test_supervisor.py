@@ -180,7 +180,7 @@ def test_workers_are_forked_from_what_has_loaded_all(serve, data):
     workers = worker_ids(running.address, 2)
     assert children(template(running.process.pid)) == workers
     assert {name_of(worker) for worker in workers} == {"nearhash-worker"}
-    # The map of the list is not among what they share with it, nor any thread.
+    # A process is forked without the threads of its parent.
     assert len(list(Path(f"/proc/{template(running.process.pid)}/task").iterdir())) == 1
 
 
