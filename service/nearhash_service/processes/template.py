@@ -7,14 +7,11 @@ here, only imported: its threads do not survive a fork.
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 
-# For linear algebra, which is not done here: Numba would load the one if it is installed, NumPy start threads for the
-# other, and a process is forked without the threads of its parent.
+# Numba would load it, if it is installed, for linear algebra that no kernel does.
 sys.modules["scipy"] = None  # type: ignore[assignment]
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import nearhash_service.processes.worker  # noqa: E402, F401
 from nearhash_index import calibration  # noqa: E402
