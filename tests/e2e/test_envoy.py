@@ -45,6 +45,11 @@ class Envoy:
             found[host["address"]["socket_address"]["port_value"]] = {"healthy": healthy, "calls": counts["rq_total"]}
         return found
 
+    def count(self, name: str) -> int:
+        """Return a count of the servers together."""
+        counts = {item["name"]: item["value"] for item in self.asked("stats")["stats"] if "name" in item}
+        return counts[f"cluster.nearhash.{name}"]
+
     def asked(self, what: str) -> dict[str, object]:
         with urllib.request.urlopen(f"http://{self.admin}/{what}?format=json", timeout=10) as answer:
             return json.load(answer)
@@ -118,6 +123,19 @@ def kill(server: Running) -> None:
     eventually(lambda: not any(map(alive, processes)))
 
 
+@contextmanager
+def stalled(server: Running) -> Iterator[None]:
+    """Have a server's processes stand still."""
+    processes = [server.process.pid, *descendants(server.process.pid)]
+    for process_id in processes:
+        os.kill(process_id, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process_id in processes:
+            os.kill(process_id, signal.SIGCONT)
+
+
 @pytest.fixture
 def lists(tmp_path) -> list[Path]:
     """Two data directories with the same list, as two servers have."""
@@ -130,11 +148,11 @@ def test_the_configuration_is_valid():
     assert (done.returncode, "OK" in done.stdout) == (0, True), done.stderr
 
 
-def test_no_lookup_fails_while_a_server_drains_and_the_other_one_dies(tmp_path, lists):
+def test_no_lookup_fails_while_a_server_drains_and_later_stalls_as_the_other_one_dies(tmp_path, lists):
     (query,) = make_sample(per_type=20).hashes(HASH_TYPES["phash64"], NARROW)[:1]
     with ExitStack() as stack:
         first, second = (
-            stack.enter_context(serving(tmp_path / f"server-{data.name}", data, "--set", "server.drain_grace_s=2"))
+            stack.enter_context(serving(tmp_path / f"server-{data.name}", data, "--set", "server.drain_delay_s=2"))
             for data in lists
         )
         proxy = stack.enter_context(envoy(tmp_path, [first.port, second.port]))
@@ -147,10 +165,15 @@ def test_no_lookup_fails_while_a_server_drains_and_the_other_one_dies(tmp_path, 
             first.stop()
             callers.go_on()
             assert [host["healthy"] for host in proxy.hosts().values()] == [False, True]
-            stack.enter_context(serving(tmp_path / "again", lists[0], listen=first.address))
+            # It was told before calls were refused.
+            assert proxy.count("upstream_rq_retry") == 0
+            first = stack.enter_context(serving(tmp_path / "again", lists[0], listen=first.address))
             eventually(lambda: proxy.hosts()[first.port]["healthy"])
             callers.go_on()
-            kill(second)
+            late = proxy.count("health_check.failure")
+            with stalled(first):
+                eventually(lambda: proxy.count("health_check.failure") > late)
+                kill(second)
             callers.go_on()
             eventually(lambda: not proxy.hosts()[second.port]["healthy"])
             callers.go_on()
