@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +23,8 @@ _MOST_HITS = 16
 class LoneSearch:
     """Searches for one hash in an index, and sees to it that none of the codes added since is near it.
 
-    It finds what a search for the same radius finds, in a fraction of the time, since everything is at hand. It keeps
-    the GIL meanwhile: meant for searches of some microseconds.
+    It finds what a search for the same radius finds, in a fraction of the time, since everything is at hand: also the
+    room to work in, so that there is one search at a time. It keeps the GIL: meant for searches of some microseconds.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ class LoneSearch:
             "query": np.zeros((1, words), dtype=np.uint64),
             "row": np.zeros(1, dtype=np.int64),
             "refused": np.zeros(1, dtype=np.bool_),
+            "hits": np.zeros((3, _MOST_HITS), dtype=np.int64),
         }
         if planes is not None:
             arrays["planes"] = planes
@@ -63,7 +65,11 @@ class LoneSearch:
         # What the kernel is told the addresses of has to live as long.
         self._arrays = arrays
         self._context = _context(arrays, numbers)
+        self._address = self._context.ctypes.data
+        # Their items are Python's numbers.
+        _, self._codes, self._distances = (row.data for row in arrays["hits"])
         self._kernel = kernels.lone_search.kernel_for(words)
+        self._lock = threading.Lock()
 
     @staticmethod
     def _search(of: Tables, plan: Plan, arrays: dict[str, NDArray[Any]]) -> dict[str, int]:
@@ -88,12 +94,11 @@ class LoneSearch:
         packed : bytes
             One hash of the type's width, most significant byte first.
         """
-        hits = np.empty((3, _MOST_HITS), dtype=np.int64)
-        count = self._kernel(self._context, np.frombuffer(packed, dtype=np.uint8), hits)
-        if count <= 0:
-            return None if count else []
-        _, codes, distances = hits[:, :count].tolist()
-        return list(zip(codes, distances, strict=True))
+        with self._lock:
+            count = self._kernel(self._address, packed)
+            if count <= 0:
+                return None if count else []
+            return [(self._codes[i], self._distances[i]) for i in range(count)]
 
 
 def _context(arrays: Mapping[str, NDArray[Any]], numbers: Mapping[str, int]) -> NDArray[np.int64]:

@@ -3,8 +3,8 @@
 """The Numba kernel that searches for a lone hash in one call.
 
 To hand a kernel an array, Numba takes the Python object apart, and a search takes some thirty of them. Between calls of
-gRPC, which leave the caches cold, that costs more than the search. So this kernel is given one array of addresses, the
-context, which `lone_search` fills once. It keeps the GIL, so that the room that the context names is its own.
+gRPC, which leave the caches cold, that costs more than the search. So this kernel is given the address of one array of
+addresses, the context, which `lone_search` fills once, and the hash as the bytes that came.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNTOLD = np.int64(-1)
 """In place of a number of hits: make the search in full."""
 
 ARRAYS = (
-    "query", "row", "refused", "added", "planes",
+    "query", "row", "refused", "hits", "added", "planes",
     "word", "shift", "bits", "first_bucket", "offsets", "entries", "rests", "ids",
     "masks", "starts", "both_stops", "thresholds", "word_radii",
     "begins", "ends", "entry_counts", "candidates", "places", "difference",
@@ -36,7 +36,7 @@ ARRAYS = (
 """What the context is about, in its order: of each array the address, and its size in either dimension."""
 # For a literal position, Numba would compile each function below anew.
 (
-    _QUERY, _ROW, _REFUSED, _ADDED, _PLANES,
+    _QUERY, _ROW, _REFUSED, _HITS, _ADDED, _PLANES,
     _WORD, _SHIFT, _BITS, _FIRST_BUCKET, _OFFSETS, _ENTRIES, _RESTS, _IDS,
     _MASKS, _STARTS, _BOTH_STOPS, _THRESHOLDS, _WORD_RADII,
     _BEGINS, _ENDS, _ENTRY_COUNTS, _CANDIDATES, _PLACES, _DIFFERENCE,
@@ -46,6 +46,7 @@ NUMBERS = ("side", "few", "radius", "lowered", "most_entries", "unsampled", "mos
 (_SIDE, _FEW, _RADIUS, _LOWERED, _MOST_ENTRIES, _UNSAMPLED, _MOST_CANDIDATES) = range(
     3 * len(ARRAYS), 3 * len(ARRAYS) + len(NUMBERS)
 )
+_CONTEXT_SIZE = np.int64(3 * len(ARRAYS) + len(NUMBERS))
 _U16, _U32, _U64, _I64, _BOOL = np.uint16(0), np.uint32(0), np.uint64(0), np.int64(0), np.bool_(False)
 """Stand for their dtypes."""
 
@@ -54,19 +55,21 @@ _U16, _U32, _U64, _I64, _BOOL = np.uint16(0), np.uint32(0), np.uint64(0), np.int
 def kernel_for(words: int) -> Any:
     """Return the kernel for codes of that many words.
 
-    It takes the context, int64[3 * len(ARRAYS) + len(NUMBERS)], a hash, uint8[bytes], and room for hits, int64[3, h]:
-    of each its query, 0, its code and its distance. It returns the number of hits, or UNTOLD if there may be hits that
-    it cannot tell: without tables, among the codes added, or more than there is room for; or if the hash is degenerate.
+    It takes the address of the context, int64[3 * len(ARRAYS) + len(NUMBERS)], and a hash, bytes. It returns the number
+    of hits, which are in the context's array of them, int64[3, h]: of each its query, 0, its code and its distance. Or
+    UNTOLD if there may be hits that it cannot tell: without tables, among the codes added, or more than there is room
+    for; or if the hash is degenerate.
     """
     like = (_U16,) * 4 if words == 1 else (_U64,) * words
 
     @compiled()
-    def search_for_one(context: Any, packed: Any, hits: Any) -> Any:
+    def search_for_one(address: Any, packed: Any) -> Any:
+        context = array_at(address, (_CONTEXT_SIZE,), _I64)
         query = room_at(context[_QUERY], (context[_QUERY + 1], context[_QUERY + 2]), _U64)
         for w in range(query.shape[1]):
             word = np.uint64(0)
             for i in range(8 * w, 8 * w + 8):
-                word = (word << np.uint64(8)) | np.uint64(packed[i] if i < packed.size else 0)
+                word = (word << np.uint64(8)) | np.uint64(packed[i] if i < len(packed) else 0)
             query[0, w] = word
         side, radius = context[_SIDE], context[_RADIUS]
         if side and find_degenerate(query, np.uint64(side), context[_FEW], _room(context, _ROW, _I64)):
@@ -76,7 +79,7 @@ def kernel_for(words: int) -> Any:
         if _has_match(context, _ADDED, slices, radius, like):
             return UNTOLD
         if context[_WORD]:
-            return _search_tables(context, radius, hits, like)
+            return _search_tables(context, radius, like)
         return UNTOLD if _has_match(context, _PLANES, slices, radius, like) else np.int64(0)
 
     return search_for_one
@@ -90,7 +93,7 @@ def _has_match(context: Any, planes: Any, slices: Any, radius: Any, like: Any) -
 
 
 @compiled(inline="always")
-def _search_tables(context: Any, radius: Any, hits: Any, like: Any) -> Any:
+def _search_tables(context: Any, radius: Any, like: Any) -> Any:
     tables = Tables(
         _flat(context, _WORD, _U64),
         _flat(context, _SHIFT, _U64),
@@ -117,6 +120,7 @@ def _search_tables(context: Any, radius: Any, hits: Any, like: Any) -> Any:
         room_at(context[_PLACES], (context[_PLACES + 1], context[_PLACES + 2]), _U64),
         _room(context, _DIFFERENCE, _U64),
     )
+    hits = room_at(context[_HITS], (context[_HITS + 1], context[_HITS + 2]), _I64)
     out = Found(hits[0], hits[1], hits[2])
     planes = planes_at(context[_PLANES], context[_PLANES + 2], like)
     query = _by_table(context, _QUERY, _U64)
