@@ -200,12 +200,10 @@ class View:
         if number >= self.first_added:
             bank, entry = self.delta.entries[number - self.first_added]
             return LocatedEntry(bank, entry.key.entry_id, entry.key.source, entry.labels)
-        manifest, entries = self.generation.manifest, self.generation.entries
+        manifest = self.generation.manifest
+        position, entry_id, source, labels = self.generation.entries.read(number)
         return LocatedEntry(
-            manifest.banks[entries.bank[number]].name,
-            entries.entry_id(number),
-            manifest.sources[entries.source[number]],
-            manifest.label_sets[entries.labels[number]],
+            manifest.banks[position].name, entry_id, manifest.sources[source], manifest.label_sets[labels]
         )
 
 

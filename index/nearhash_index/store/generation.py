@@ -20,7 +20,6 @@ Entries are sorted by (bank, entry id, source).
 from __future__ import annotations
 
 import time
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,11 +34,12 @@ from nearhash_index.entries import Bank, EntryKey
 from nearhash_index.errors import CorruptData
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
+from nearhash_index.store.entry_table import EntryTable
 from nearhash_index.store.mapped_arrays import ArraySpec, map_arrays
 from nearhash_index.store.mapped_pages import forget_pages, load_pages
 from nearhash_index.store.sealed_json import read_sealed, seal
 
-__all__ = ["DATA_FILE", "MANIFEST_FILE", "EntryTable", "Generation", "Manifest", "Segment", "file_checksum", "verified"]
+__all__ = ["DATA_FILE", "MANIFEST_FILE", "Generation", "Manifest", "Segment", "file_checksum", "verified"]
 
 DATA_FILE = "data.mdb"
 MANIFEST_FILE = "MANIFEST.json"
@@ -129,34 +129,6 @@ class Manifest:
             data_size_bytes=content["data_size_bytes"],
             data_checksum=content["data_checksum"],
         )
-
-
-@dataclass(frozen=True, slots=True)
-class EntryTable:
-    """The entries of a generation, by row."""
-
-    bank: NDArray[np.uint32]
-    source: NDArray[np.uint32]
-    labels: NDArray[np.uint32]
-    id_end: NDArray[np.uint64]
-    ids: NDArray[np.uint8]
-
-    def entry_id(self, row: int) -> str:
-        """Return an entry's id."""
-        return str(self._id_bytes(row), "utf-8")
-
-    def _id_bytes(self, row: int) -> bytes:
-        start = self.id_end[row - 1] if row else 0
-        return self.ids[start : self.id_end[row]].tobytes()
-
-    def rows_named(self, bank: int, entry_id: str) -> range:
-        """Return the rows of the entries of that id in the bank at that position, one per source; O(log entries)."""
-        # Sought as the array's own type, or NumPy would convert the array.
-        first, last = np.searchsorted(self.bank, np.array([bank, bank + 1], dtype=self.bank.dtype))
-        rows = range(int(first), int(last))
-        wanted = entry_id.encode()
-        start = bisect_left(rows, wanted, key=self._id_bytes)
-        return rows[start : bisect_right(rows, wanted, lo=start, key=self._id_bytes)]
 
 
 @dataclass(frozen=True, slots=True)

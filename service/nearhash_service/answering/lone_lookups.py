@@ -18,7 +18,7 @@ from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.lone_lookup import LoneLookup
 from nearhash_index.view import View
 from nearhash_service.access.callers import current_caller
-from nearhash_service.answering.lookup_answers import match_message
+from nearhash_service.answering.lookup_answers import add_match
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.config import Caller
 from nearhash_service.interceptors import Handler, UnaryInterceptor
@@ -109,11 +109,10 @@ class LoneLookups(UnaryInterceptor):
         if not found:
             self._counts.count_one(ready.hash_type, ready.banks)
             return ready.nothing
-        matches = [match_message(view, 0, distance, number) for distance, number in found]
+        response = lookup_pb2.LookupResponse(generation=ready.generation, sequence=view.sequence)
+        matches = [add_match(response.matches, view, 0, distance, number) for distance, number in found]
         self._counts.count_one(ready.hash_type, ready.banks, [(match.bank, match.distance) for match in matches])
-        return lookup_pb2.LookupResponse(
-            generation=ready.generation, sequence=view.sequence, matches=matches
-        ).SerializeToString()
+        return response.SerializeToString()
 
     def _ready(self, view: View, prefix: bytes, caller: Caller) -> _Ready:
         known, of_view = self._known

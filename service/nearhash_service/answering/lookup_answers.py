@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
 from nearhash.v1 import lookup_pb2
 from nearhash_index.degenerate import degenerate_reason
 from nearhash_index.hash_types import HashType
@@ -9,30 +11,35 @@ from nearhash_index.lookup import Found, stored_hashes
 from nearhash_index.view import View
 from nearhash_service.config import Caller
 
-__all__ = ["add_found", "match_message"]
+__all__ = ["add_found", "add_match"]
 
 
-def match_message(view: View, query: int, distance: int, number: int) -> lookup_pb2.Match:
-    """Return a match with an entry of the view, by its number."""
-    bank, entry_id, source, labels = view.entry(number)
-    return lookup_pb2.Match(query=query, distance=distance, bank=bank, entry_id=entry_id, source=source, labels=labels)
+def add_match(
+    matches: RepeatedCompositeFieldContainer[lookup_pb2.Match], view: View, query: int, distance: int, number: int
+) -> lookup_pb2.Match:
+    """Add a match with an entry of the view, by its number: in place, since to extend copies each message."""
+    match = matches.add()
+    match.query, match.distance = query, distance
+    match.bank, match.entry_id, match.source, labels = view.entry(number)
+    match.labels.extend(labels)
+    return match
 
 
 def add_found(
     response: lookup_pb2.LookupResponse, first: int, view: View, hash_type: HashType, found: Found, caller: Caller
 ) -> None:
     """Add what was found for a block of the queries, the first of which is number `first` of the lookup."""
-    matches = []
-    for query, distance, number in zip(
-        found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True
-    ):
-        matches.append(match_message(view, first + query, distance, number))
+    matches = [
+        add_match(response.matches, view, first + query, distance, number)
+        for query, distance, number in zip(
+            found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True
+        )
+    ]
     for match, (hash_index, hash_count) in zip(matches, found.places or (), strict=False):
         match.hash_index, match.hash_count = hash_index, hash_count
     if caller.read_hashes:
         for match, value in zip(matches, stored_hashes(view, hash_type, found), strict=True):
             match.hash = value
-    response.matches.extend(matches)
     for query, number in found.allowed:
         bank, entry_id, source, _ = view.entry(number)
         if caller.banks and bank not in caller.banks:

@@ -92,9 +92,11 @@ class LookupCounts(Collector):
 
     def _count_matches(self, hash_type: str, response: lookup_pb2.LookupResponse) -> None:
         self._truncated[hash_type] += len(response.truncated)
-        for match in response.matches:
-            self._distances[match.bank, hash_type][match.distance] += 1
-        self._matched.update((bank, hash_type) for bank, _ in {(match.bank, match.query) for match in response.matches})
+        found = [(match.bank, match.query, match.distance) for match in response.matches]
+        for (bank, distance), n in Tally((bank, distance) for bank, _, distance in found).items():
+            self._distances[bank, hash_type][distance] += n
+        for bank, n in Tally(bank for bank, _ in {(bank, query) for bank, query, _ in found}).items():
+            self._matched[bank, hash_type] += n
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families of all that was counted."""

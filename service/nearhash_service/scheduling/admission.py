@@ -100,7 +100,7 @@ class Admission:
         lane.learn(CALL_COST_S + thread_time() - begin_s)
 
     def _blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
-        size = max(1, int(_BLOCK_S / query_s))
+        size = _block_size(count, query_s)
         begin = 0
         while begin < count:
             end = min(begin + size, count)
@@ -111,15 +111,20 @@ class Admission:
             took_s = thread_time() - begin_s
             # What the estimate did not know: crowded buckets, many matches.
             query_s = took_s / (end - begin)
-            size = max(1, min(2 * size, int(_BLOCK_S / query_s)))
             begin = end
             if begin < count:
+                size = min(2 * size, _block_size(count - begin, query_s))
                 self._make_way(took_s)
 
     def _make_way(self, took_s: float) -> None:
         end_s = monotonic() + _OTHERS_SHARE * took_s
         while (self._small or self._interactive.pool.waiting) and monotonic() < end_s:
             sleep(_LOOK_EVERY_S)
+
+
+def _block_size(count: int, query_s: float) -> int:
+    """Share queries out to blocks of one size: a small one at the end costs as much beside its search as others."""
+    return -(-count // max(1, round(count * query_s / _BLOCK_S)))
 
 
 def _check_wanted(context: grpc.ServicerContext, cost_s: float) -> None:

@@ -61,14 +61,15 @@ class CurrentCall(NamedTuple):
         return facts
 
 
-# Plain tuples: their parts get names for the few who ask. gRPC gives each call a context of its own.
-_call: ContextVar[tuple[str, grpc.ServicerContext]] = ContextVar("call")
-_lookup: ContextVar[tuple[str, int, int, int]] = ContextVar("lookup")
+# Plain tuples and a list: their parts get names for the few who ask. gRPC gives each call a context of its own.
+_call: ContextVar[tuple[str, grpc.ServicerContext, list[tuple[str, int, int, int]]] | None] = ContextVar(
+    "call", default=None
+)
 
 
 def begin_call(method: str, context: grpc.ServicerContext) -> Token[Any]:
     """Say which call is answered from now on, until `end_call`."""
-    return _call.set((method, context))
+    return _call.set((method, context, []))
 
 
 def end_call(token: Token[Any]) -> None:
@@ -82,13 +83,16 @@ def end_call(token: Token[Any]) -> None:
 
 def note_lookup(hash_type: str, query_count: int, generation: int, match_count: int) -> None:
     """Say what the current call has looked up."""
-    _lookup.set((hash_type, query_count, generation, match_count))
+    if call := _call.get():
+        call[2].append((hash_type, query_count, generation, match_count))
 
 
 def current_call() -> CurrentCall | None:
     """Return the call that is answered here, if one is."""
-    call, lookup = _call.get(None), _lookup.get(None)
-    return CurrentCall(*call, LookupNote(*lookup) if lookup else None) if call else None
+    if call := _call.get():
+        method, context, lookups = call
+        return CurrentCall(method, context, LookupNote(*lookups[-1]) if lookups else None)
+    return None
 
 
 def _word(text: str) -> str:
