@@ -21,7 +21,8 @@ class LoneLookup:
 
     def __init__(self, view: View, hash_type: HashType, reach: Reach) -> None:
         self._view = view
-        self._search = reach.lone_search
+        # Methods, for Python calls these sooner than objects.
+        self._search = reach.lone_search.find if reach.lone_search else None
         if self._search:
             segment = view.generation.segments[hash_type.name]
             self._rows_of = segment.index.rows_of
@@ -29,7 +30,7 @@ class LoneLookup:
             self._entry, self._bank = segment.entry.data, view.generation.entries.bank.data
             self._radius = reach.radii[view.generation_banks].tolist()
 
-    def __call__(self, packed: bytes) -> list[tuple[int, int]] | None:
+    def find(self, packed: bytes) -> list[tuple[int, int]] | None:
         """Find the entries near a hash.
 
         Parameters

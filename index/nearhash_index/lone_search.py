@@ -83,7 +83,7 @@ class LoneSearch:
             "most_candidates": candidates,
         }
 
-    def __call__(self, packed: bytes) -> list[tuple[int, int]] | None:
+    def find(self, packed: bytes) -> list[tuple[int, int]] | None:
         """Return the hits, each a code's position among the unique codes and its distance in bits, in no order.
 
         None if this search cannot tell: the hash is degenerate, near one of the codes added, near more than a few, or

@@ -53,7 +53,7 @@ class Reach(NamedTuple):
 
     def is_absent(self, packed: bytes) -> bool:
         """Return True if a lookup of this one hash is known to find nothing; False if the lookup has to be made."""
-        return self.lone_search is not None and self.lone_search(packed) == []
+        return self.lone_search is not None and self.lone_search.find(packed) == []
 
 
 @dataclass(frozen=True)

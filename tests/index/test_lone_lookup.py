@@ -58,7 +58,7 @@ def both(view: View, hash_type: HashType, query: Hash) -> tuple[list[tuple[int, 
     codes = codes_from_bytes(query.value, hash_type)
     found = lookup(view, hash_type, codes, radius=None, banks=(), max_matches=1000)
     reach = view.reach(hash_type, None, ())
-    told = LoneLookup(view, hash_type, reach)(query.value)
+    told = LoneLookup(view, hash_type, reach).find(query.value)
     return told, list(zip(found.distance.tolist(), found.entry.tolist(), strict=True))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -43,7 +46,7 @@ def expected(codes: Codes, queries: Codes, hash_type: HashType, radius: int) -> 
 def told(search: LoneSearch | None, queries: Codes, hash_type: HashType) -> list[list[tuple[int, int]] | None]:
     assert search is not None
     packed, width = codes_to_bytes(queries, hash_type), hash_type.size_bytes
-    return [search(packed[i : i + width]) for i in range(0, len(packed), width)]
+    return [search.find(packed[i : i + width]) for i in range(0, len(packed), width)]
 
 
 def count_told(said: list[list[tuple[int, int]] | None], hits: list[set[tuple[int, int]]]) -> tuple[int, int, int]:
@@ -115,6 +118,29 @@ def test_more_hits_than_there_is_room_for_are_left_to_the_search() -> None:
         (said,) = told(search, center, hash_type)
         assert (said is None) == (count > 16)
         count_told([said], expected(codes, center, hash_type, 8))
+
+
+def test_threads_do_not_get_hits_of_each_other() -> None:
+    rng = np.random.default_rng(4)
+    hash_type = HASH_TYPES["phash64"]
+    codes = random_codes(rng, 3000, 1)
+    planes, bands = tables.read_only(planes_of(codes)), equal_bands(1, 4, 10)
+    search = LoneSearch(hash_type, 8, planes, (tables.build(planes, bands), plan_of(bands, 1, (2, 2, 1, 0))), None)
+    queries = [flip_bits(rng, codes[k : k + 1], 8) for k in range(2)]
+    wanted = [told(search, query, hash_type) for query in queries]
+    assert all(wanted)
+    assert wanted[0] != wanted[1]
+
+    def ask(k: int) -> bool:
+        return all(told(search, queries[k], hash_type) == wanted[k] for _ in range(20_000))
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            assert all(pool.map(ask, range(2)))
+    finally:
+        sys.setswitchinterval(interval_s)
 
 
 def test_a_query_that_tables_leave_to_brute_force_is_not_told() -> None:

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES
@@ -94,6 +96,15 @@ def test_answers_do_not_depend_on_blocks(tmp_path, data, sample, monkeypatch):
                 monkeypatch.setattr(admission, "_BLOCK_S", 1e-9)
                 assert stubs.lookup(**message) == whole
             assert rows_of(whole)
+
+
+@given(count=st.integers(1, 20_000), query_s=st.floats(1e-7, 1.0))
+def test_blocks_are_short_and_of_one_size(count, query_s):
+    size = admission._block_size(count, query_s)
+    assert size == 1 or size * query_s <= 1.5 * admission._BLOCK_S + query_s
+    blocks, rest = divmod(count, size)
+    # The last one may lack what the others have more than their share.
+    assert rest == 0 or size - rest <= blocks
 
 
 # Generous where a machine does other things, too; the long version holds the promise, 10 ms after a block.

@@ -45,7 +45,7 @@ class _Ready(NamedTuple):
     """What the answers of one view to one kind of message have in common."""
 
     hash_type: HashType
-    look_up: LoneLookup
+    lookup: LoneLookup
     widest: int
     banks: frozenset[str]
     generation: int
@@ -100,7 +100,7 @@ class LoneLookups(UnaryInterceptor):
         ready = self._ready(view, message[:_PREFIX_BYTES], caller)
         packed = message[_PREFIX_BYTES:]
         # This takes no longer than to find out whether anybody still waits for it.
-        found = ready.look_up(packed)
+        found = ready.lookup.find(packed)
         if found is None or (found and caller.read_hashes):
             return None
         current_lane.get().learn(CALL_COST_S)
