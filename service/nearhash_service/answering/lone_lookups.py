@@ -68,7 +68,7 @@ class LoneLookups(UnaryInterceptor):
         self._known: tuple[View | None, dict[tuple[bytes, tuple[str, ...]], _Ready]] = None, {}
 
     def wrap(self, method: str, handler: Handler) -> Handler:
-        """Return a handler that leaves such messages as they are, and returns their answers as bytes."""
+        """Return a handler that leaves such messages as they are, and returns answers as bytes."""
         if method != _LOOKUP:
             return handler
         behavior, parse, serialize = handler.unary_unary, handler.request_deserializer, handler.response_serializer
@@ -81,15 +81,12 @@ class LoneLookups(UnaryInterceptor):
             is_lone = hash_type is not None and len(message) == _PREFIX_BYTES + hash_type.size_bytes
             return message if is_lone else parse(message)
 
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        def answer(request: Any, context: grpc.ServicerContext) -> bytes:
             if type(request) is not bytes:
-                return behavior(request, context)
-            return self._answer(request) or behavior(parse(request), context)
+                return serialize(behavior(request, context))
+            return self._answer(request) or serialize(behavior(parse(request), context))
 
-        def give(response: Any) -> bytes:
-            return response if type(response) is bytes else serialize(response)
-
-        return grpc.unary_unary_rpc_method_handler(answer, request_deserializer=take, response_serializer=give)
+        return grpc.unary_unary_rpc_method_handler(answer, request_deserializer=take)
 
     def _answer(self, message: bytes) -> bytes | None:
         """Return the answer, or None if the message has to go the usual way."""
@@ -97,14 +94,18 @@ class LoneLookups(UnaryInterceptor):
         if caller.bulk_only or caller.queries_per_second is not None:
             return None
         view = self._served.get()
-        ready = self._ready(view, message[:_PREFIX_BYTES], caller)
-        packed = message[_PREFIX_BYTES:]
+        prefix, packed = message[:_PREFIX_BYTES], message[_PREFIX_BYTES:]
+        known, of_view = self._known
+        ready = of_view.get((prefix, caller.banks)) if known is view else None
+        if ready is None:
+            ready = self._make_ready(view, prefix, caller)
         # This takes no longer than to find out whether anybody still waits for it.
         found = ready.lookup.find(packed)
         if found is None or (found and caller.read_hashes):
             return None
         current_lane.get().learn(CALL_COST_S)
-        self._sample.take(view, ready.hash_type, packed, ready.widest)
+        if next(self._sample.turns):
+            self._sample.take(view, ready.hash_type, packed, ready.widest)
         note_lookup(ready.hash_type.name, 1, ready.generation, len(found))
         if not found:
             self._counts.count_one(ready.hash_type, ready.banks)
@@ -114,21 +115,20 @@ class LoneLookups(UnaryInterceptor):
         self._counts.count_one(ready.hash_type, ready.banks, [(match.bank, match.distance) for match in matches])
         return response.SerializeToString()
 
-    def _ready(self, view: View, prefix: bytes, caller: Caller) -> _Ready:
+    def _make_ready(self, view: View, prefix: bytes, caller: Caller) -> _Ready:
+        hash_type, number = _TYPES[prefix], view.generation.manifest.number
+        reach = view.reach(hash_type, None, (), caller.banks)
+        ready = _Ready(
+            hash_type,
+            LoneLookup(view, hash_type, reach),
+            reach.widest,
+            view.searched_banks((), caller.banks),
+            number,
+            lookup_pb2.LookupResponse(generation=number, sequence=view.sequence).SerializeToString(),
+        )
         known, of_view = self._known
         if known is not view:
             of_view = {}
             self._known = view, of_view
-        ready = of_view.get((prefix, caller.banks))
-        if ready is None:
-            hash_type, number = _TYPES[prefix], view.generation.manifest.number
-            reach = view.reach(hash_type, None, (), caller.banks)
-            ready = of_view[prefix, caller.banks] = _Ready(
-                hash_type,
-                LoneLookup(view, hash_type, reach),
-                reach.widest,
-                view.searched_banks((), caller.banks),
-                number,
-                lookup_pb2.LookupResponse(generation=number, sequence=view.sequence).SerializeToString(),
-            )
+        of_view[prefix, caller.banks] = ready
         return ready

@@ -85,10 +85,10 @@ class LookupCounts(Collector):
             lookups = self._lookups[name]
             for bank in banks:
                 lookups[bank] += 1
-            for bank, distance in found:
-                self._distances[bank, name][distance] += 1
-            for bank in {bank for bank, _ in found} if found else ():
-                self._matched[bank, name] += 1
+            if found:
+                for bank, distance in found:
+                    self._distances[bank, name][distance] += 1
+                self._matched.update((bank, name) for bank in {bank for bank, _ in found})
 
     def _count_matches(self, hash_type: str, response: lookup_pb2.LookupResponse) -> None:
         self._truncated[hash_type] += len(response.truncated)

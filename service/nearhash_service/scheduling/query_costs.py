@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import cycle
 
 from nearhash_index import calibration
 from nearhash_index.codes import codes_from_bytes
@@ -51,21 +51,26 @@ class CandidateSample:
     Parameters
     ----------
     counts : LookupCounts
+
+    Attributes
+    ----------
+    turns : iterator of bool
+        Tells of one lookup after the other whether it is to be sampled.
     """
 
     def __init__(self, counts: LookupCounts) -> None:
         self._counts = counts
-        self._numbers = count()
+        self.turns = cycle([True] + [False] * (_SAMPLE_EVERY - 1))
 
     def take(self, view: View, hash_type: HashType, hashes: bytes, radius: int) -> None:
-        """Take notice of a lookup, and of one in a hundred count what its first hash meets.
+        """Count what the first hash of a lookup meets.
 
         Parameters
         ----------
         radius : int
             The widest that is searched, inclusive; -1 if nothing is.
         """
-        if next(self._numbers) % _SAMPLE_EVERY or radius < 0:
+        if radius < 0:
             return
         query = codes_from_bytes(hashes[: hash_type.size_bytes], hash_type)
         segment, added = view.generation.segments.get(hash_type.name), view.delta.segments.get(hash_type.name)
