@@ -44,7 +44,7 @@ def main(name: str = "pdq256-1e5") -> None:
         lookup = f"{url}/m/raw_lookup?signal={signal.tobytes().hex()}&signal_type=pdq"
         for clients in CONNECTIONS:
             for round_calls in (CALLS // 10, CALLS):  # The first warms up.
-                by_http = h2load_http(lookup, calls=round_calls, clients=clients)
+                by_http = h2load_http([lookup], calls=round_calls, clients=clients)
                 by_grpc = h2load_grpc(server.address, LOOKUP, request, calls=round_calls, clients=clients, streams=1)
             rows.append({"connections": clients, "http_per_s": by_http, "grpc_per_s": by_grpc})
         uploads_per_s = posted(url, files(724))

@@ -56,9 +56,12 @@ def h2load_grpc(
         return _rate([f"http://{address}{method}", *headers, "-m", str(streams)], calls, clients, cpus)
 
 
-def h2load_http(url: str, *, calls: int, clients: int = 16, cpus: Sequence[int] = ()) -> float:
-    """Return requests per second over HTTP/1.1."""
-    return _rate(["--h1", url], calls, clients, cpus)
+def h2load_http(urls: Sequence[str], *, calls: int, clients: int = 16, cpus: Sequence[int] = ()) -> float:
+    """Return requests per second over HTTP/1.1, each connection going round the URLs."""
+    with tempfile.NamedTemporaryFile("w") as listed:
+        listed.write("\n".join(urls))
+        listed.flush()
+        return _rate(["--h1", "-i", listed.name], calls, clients, cpus)
 
 
 def _rate(arguments: list[str], calls: int, clients: int, cpus: Sequence[int]) -> float:

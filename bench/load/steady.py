@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from bench.load.calls import LOOKUP, Calls
 from bench.load.closed_loop import closed_loop, peak
 from bench.load.echoing_server import ECHO, SEARCH_ALONE
 from bench.load.h2load import available, h2load_grpc
-from bench.load.latencies import Answers
 from bench.load.listed import SEED, Listed
 from bench.load.open_loop import in_turn, open_loop
 from bench.load.serving import Serving, cpu_s, proportional_bytes, serving
@@ -23,8 +23,7 @@ __all__ = ["BATCH", "cores", "steady"]
 BATCH = 1024
 _DISTINCT_REQUESTS, _DISTINCT_BATCHES = 20_000, 200
 _H2LOAD_CALLS = 15_000
-_ALONE_S = 3.0
-_ROUNDS, _ROUND_S = 6, 3.0
+_ROUNDS, _ROUND_S, _PEAK_ROUND_S = 6, 3.0, 2.0
 
 
 def cores(workers: int) -> tuple[list[int], list[int]]:
@@ -44,9 +43,10 @@ def steady(listed: Listed, workers: int) -> dict[str, Any]:
             return Calls(server.address, method, requests, cpus=cpus)
 
         echo, single, batch = calls(ECHO, singles), calls(LOOKUP, singles), calls(LOOKUP, batches)
-        found = {"echo": _peak(server, echo), "single": _peak(server, single), "batch": _peak(server, batch)}
-        alone = _search_alone(server, listed, data, found["batch"]["under_way"] if workers == 1 else workers)
-        rate = found["single"]["ok_per_s"] / 2
+        loads = {name: (peak(load)[0], load) for name, load in (("echo", echo), ("single", single), ("batch", batch))}
+        threads = loads["batch"][0] if workers == 1 else workers
+        peaks = _peaks_in_turn(server, loads, lambda: _search_alone(server, listed, data, threads))
+        rate = peaks["peak"]["single"]["ok_per_s"] / 2
         latency = in_turn(
             {
                 "single": lambda: open_loop(single, calls_per_s=rate, seconds=_ROUND_S),
@@ -63,24 +63,44 @@ def steady(listed: Listed, workers: int) -> dict[str, Any]:
         "workers": workers,
         "server_cpus": server_cpus,
         "generator_cpus": cpus,
-        "peak": found,
+        **peaks,
         "half_of_peak": latency,
-        "search_alone_queries_per_s": alone,
         "workers_pss_bytes": memory,
         "h2load_calls_per_s": independent,
     }
 
 
-def _peak(server: Serving, calls: Calls) -> dict[str, Any]:
-    under_way, answers = peak(calls)
-    cost_s = _cpu_per_call_s(server, lambda: closed_loop(calls, under_way=under_way, seconds=3))
-    return {"under_way": under_way, "server_cpu_us_per_call": cost_s * 1e6, **answers.told()}
+def _peaks_in_turn(
+    server: Serving, loads: Mapping[str, tuple[int, Calls]], search_alone: Callable[[], float]
+) -> dict[str, Any]:
+    """Give each load its turn in some rounds, with as many calls under way as it needs; return medians.
 
-
-def _cpu_per_call_s(server: Serving, load: Callable[[], Answers]) -> float:
-    before_s = cpu_s(server.workers())
-    answers = load()
-    return (cpu_s(server.workers()) - before_s) / answers.statuses["OK"]
+    The noise of the machine is larger than what is of interest, so ratios are those within a round.
+    """
+    seen: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in loads}
+    alone: list[float] = []
+    for _ in range(_ROUNDS):
+        for name, (under_way, calls) in loads.items():
+            before_s = cpu_s(server.workers())
+            answers = closed_loop(calls, under_way=under_way, seconds=_PEAK_ROUND_S)
+            cost_s = (cpu_s(server.workers()) - before_s) / answers.statuses["OK"]
+            told = answers.told()
+            seen[name]["ok_per_s"].append(told["ok_per_s"])
+            seen[name]["client_cpu_share"].append(told["client_cpu_share"])
+            seen[name]["server_cpu_us_per_call"].append(cost_s * 1e6)
+        alone.append(search_alone())
+    echo, single, batch = (seen[name]["ok_per_s"] for name in ("echo", "single", "batch"))
+    return {
+        "peak": {
+            name: {"under_way": loads[name][0], **{fact: statistics.median(values) for fact, values in facts.items()}}
+            for name, facts in seen.items()
+        },
+        "search_alone_queries_per_s": statistics.median(alone),
+        "ratios_by_round": {
+            "single of echo": [ours / floor for ours, floor in zip(single, echo, strict=True)],
+            "batch of index alone": [ours * BATCH / most for ours, most in zip(batch, alone, strict=True)],
+        },
+    }
 
 
 def _search_alone(server: Serving, listed: Listed, data: Path, threads: int) -> float:
@@ -93,7 +113,7 @@ def _search_alone(server: Serving, listed: Listed, data: Path, threads: int) -> 
         "batch": BATCH,
         "batches": _DISTINCT_BATCHES // 4,
         "threads": min(threads, 8),
-        "seconds": _ALONE_S,
+        "seconds": _PEAK_ROUND_S,
     }
     with grpc.insecure_channel(server.address) as channel:
         told = channel.unary_unary(SEARCH_ALONE)(json.dumps(asked).encode(), timeout=60)
