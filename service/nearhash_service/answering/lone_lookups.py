@@ -111,7 +111,7 @@ class LoneLookups(UnaryInterceptor):
             self._counts.count_one(ready.hash_type, ready.banks)
             return ready.nothing
         response = lookup_pb2.LookupResponse(generation=ready.generation, sequence=view.sequence)
-        matches = [add_match(response.matches, view, 0, distance, number) for distance, number in found]
+        matches = [add_match(response, view, 0, distance, number) for distance, number in found]
         self._counts.count_one(ready.hash_type, ready.banks, [(match.bank, match.distance) for match in matches])
         return response.SerializeToString()
 

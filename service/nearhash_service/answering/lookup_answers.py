@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
-
 from nearhash.v1 import lookup_pb2
 from nearhash_index.degenerate import degenerate_reason
 from nearhash_index.hash_types import HashType
@@ -15,10 +13,10 @@ __all__ = ["add_found", "add_match"]
 
 
 def add_match(
-    matches: RepeatedCompositeFieldContainer[lookup_pb2.Match], view: View, query: int, distance: int, number: int
+    response: lookup_pb2.LookupResponse, view: View, query: int, distance: int, number: int
 ) -> lookup_pb2.Match:
     """Add a match with an entry of the view, by its number: in place, since to extend copies each message."""
-    match = matches.add()
+    match = response.matches.add()
     match.query, match.distance = query, distance
     match.bank, match.entry_id, match.source, labels = view.entry(number)
     match.labels.extend(labels)
@@ -30,7 +28,7 @@ def add_found(
 ) -> None:
     """Add what was found for a block of the queries, the first of which is number `first` of the lookup."""
     matches = [
-        add_match(response.matches, view, first + query, distance, number)
+        add_match(response, view, first + query, distance, number)
         for query, distance, number in zip(
             found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True
         )
