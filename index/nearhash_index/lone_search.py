@@ -66,6 +66,9 @@ class LoneSearch:
         self._arrays = arrays
         self._context = _context(arrays, numbers)
         self._address = self._context.ctypes.data
+        # Of the latest search; brute force meets all codes.
+        self._met = arrays.get("entry_counts", np.array([0 if planes is None else planes.shape[1]]))
+        self._added_count = 0 if added is None else added.shape[1]
         # Their items are Python's numbers.
         _, self._codes, self._distances = (row.data for row in arrays["hits"])
         self._kernel = kernels.lone_search.kernel_for(words)
@@ -99,6 +102,19 @@ class LoneSearch:
             if count <= 0:
                 return None if count else []
             return [(self._codes[i], self._distances[i]) for i in range(count)]
+
+    def count_candidates(self, packed: bytes) -> int | None:
+        """Return how many codes a search for a hash meets, those added with it; None if this search cannot tell.
+
+        Parameters
+        ----------
+        packed : bytes
+            One hash of the type's width, most significant byte first.
+        """
+        with self._lock:
+            if self._kernel(self._address, packed) < 0:
+                return None
+            return int(self._met[0]) + self._added_count
 
 
 def _context(arrays: Mapping[str, NDArray[Any]], numbers: Mapping[str, int]) -> NDArray[np.int64]:

@@ -89,7 +89,8 @@ def test_tables_and_added_codes_are_told_like_the_oracle(hash_type: HashType) ->
     for radius in (0, 1, 7, 8, 9, 12):
         each, more = divmod(radius + 1, len(bands))
         thresholds = tuple(each - 1 + (t < more) for t in range(len(bands)))
-        search = LoneSearch(hash_type, radius, planes, (built, plan_of(bands, words, thresholds)), extra)
+        plan = plan_of(bands, words, thresholds)
+        search = LoneSearch(hash_type, radius, planes, (built, plan), extra)
         near = [
             of_width(flip_bits(rng, part[rng.integers(0, len(part), 20)], flips), hash_type)
             for part in (codes, added)
@@ -100,9 +101,25 @@ def test_tables_and_added_codes_are_told_like_the_oracle(hash_type: HashType) ->
         for near_added, wanted in zip(expected(added, queries, hash_type, radius), hits, strict=True):
             if near_added:
                 wanted.add((-1, -1))
-        nothing, some, untold = count_told(told(search, queries, hash_type), hits)
+        said = told(search, queries, hash_type)
+        nothing, some, untold = count_told(said, hits)
         assert nothing >= 20
         assert min(some, untold) >= 15
+        for query, of_query in zip(queries, said, strict=True):
+            met = search.count_candidates(codes_to_bytes(query[None], hash_type))
+            in_tables = tables.count_entries(built, plan, tables.read_only(query[None]), radius)
+            assert met == (None if of_query is None else in_tables + len(added))
+
+
+def test_brute_force_meets_all_codes() -> None:
+    codes = random_codes(np.random.default_rng(6), 700, 1)
+    hash_type, query = HASH_TYPES["phash64"], b"\x0f\x35\x96\xc3\x5a\x69\xa5\x3c"
+    added = tables.read_only(planes_of(codes[:30]))
+    search = Index.build(codes).lone_search(hash_type, 4, added)
+    assert search is not None
+    assert search.find(query) == []
+    assert search.count_candidates(query) == 730
+    assert search.count_candidates(codes_to_bytes(codes[:1], hash_type)) is None
 
 
 def test_more_hits_than_there_is_room_for_are_left_to_the_search() -> None:

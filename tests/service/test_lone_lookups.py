@@ -13,8 +13,9 @@ import pytest
 
 from nearhash.v1 import lookup_pb2
 from nearhash_index import calibration
+from nearhash_index.codes import codes_from_bytes
 from nearhash_index.hash_types import HASH_TYPES
-from nearhash_index.store import DataDirectory
+from nearhash_index.store import DataDirectory, Generation
 from nearhash_service.access.followed_callers import FollowedCallers
 from nearhash_service.answering.lookup_service import LookupService
 from nearhash_service.config import Caller
@@ -158,7 +159,7 @@ def test_changes_are_in_its_answers(served):
     assert not answer().matches
 
 
-def test_it_is_counted_as_others_are(served_from_tables, large_sample, usual_ways):
+def test_it_is_counted_as_others_are(tmp_path, served_from_tables, large_sample, usual_ways):
     stubs, scrape = served_from_tables
     value = large_sample.hashes(HASH_TYPES["phash64"], NARROW)[0]
     rows = large_sample.expected(HASH_TYPES["phash64"], [value])
@@ -174,6 +175,10 @@ def test_it_is_counted_as_others_are(served_from_tables, large_sample, usual_way
     assert scraped.values("nearhash_bank_match_distance_count", **of_type) == Counter((row[2],) for row in rows)
     assert scraped.total("grpc_server_handled_total", grpc_code="OK") == 3
     assert scraped.values("nearhash_query_candidates_count", **of_type) == {(): 1}
+    directory = DataDirectory(tmp_path / "data")
+    index = Generation.open(directory.generation_path(directory.current().number)).segments["phash64"].index
+    met = index.count_candidates(codes_from_bytes(FAR, HASH_TYPES["phash64"]), WIDE_RADII["phash64"])
+    assert scraped.total("nearhash_query_candidates_sum", **of_type) == met > 0
 
 
 def test_each_caller_is_answered_from_banks_of_its_own(tmp_path, data, sample):

@@ -16,7 +16,7 @@ import grpc
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.lone_lookup import LoneLookup
-from nearhash_index.view import View
+from nearhash_index.view import Reach, View
 from nearhash_service.access.callers import current_caller
 from nearhash_service.answering.lookup_answers import add_match
 from nearhash_service.answering.served_view import ServedView
@@ -46,7 +46,7 @@ class _Ready(NamedTuple):
 
     hash_type: HashType
     lookup: LoneLookup
-    widest: int
+    reach: Reach
     banks: frozenset[str]
     generation: int
     nothing: bytes
@@ -105,7 +105,7 @@ class LoneLookups(UnaryInterceptor):
             return None
         current_lane.get().learn(CALL_COST_S)
         if next(self._sample.turns):
-            self._sample.take(view, ready.hash_type, packed, ready.widest)
+            self._sample.take(view, ready.hash_type, packed, ready.reach)
         note_lookup(ready.hash_type.name, 1, ready.generation, len(found))
         if not found:
             self._counts.count_one(ready.hash_type, ready.banks)
@@ -121,7 +121,7 @@ class LoneLookups(UnaryInterceptor):
         ready = _Ready(
             hash_type,
             LoneLookup(view, hash_type, reach),
-            reach.widest,
+            reach,
             view.searched_banks((), caller.banks),
             number,
             lookup_pb2.LookupResponse(generation=number, sequence=view.sequence).SerializeToString(),

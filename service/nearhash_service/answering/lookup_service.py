@@ -75,7 +75,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             add_found(response, block.start, view, hash_type, found, caller)
         self._counts.count(hash_type, view.searched_banks(banks, caller.banks), count, response)
         if next(self._sample.turns):
-            self._sample.take(view, hash_type, hashes, reach.widest)
+            self._sample.take(view, hash_type, hashes, reach)
         note_lookup(hash_type.name, count, response.generation, len(response.matches))
         return response
 

@@ -18,6 +18,8 @@ __all__ = ["LookupCounts"]
 
 _LABELS = ["bank", "hash_type"]
 _CANDIDATES = (0, *(10**i for i in range(9)))
+_MAX_SETS_OF_BANKS = 1000
+"""That are told apart while counting: callers may name whatever banks they like."""
 _MAX_STEPS = 16
 """A histogram tells distances apart up to twice the type's default radius, in so many steps at most."""
 
@@ -25,7 +27,8 @@ _MAX_STEPS = 16
 class LookupCounts(Collector):
     """Counts lookups and matches per bank, in dictionaries behind one lock.
 
-    A lookup searches many banks, and prometheus_client's counters would take a quarter of a microsecond for each.
+    A lookup searches many banks, and prometheus_client's counters would take a quarter of a microsecond for each. So
+    lookups are counted by the set of banks that they search, in O(1), and by bank when the figures are asked for.
 
     Attributes
     ----------
@@ -36,7 +39,8 @@ class LookupCounts(Collector):
     def __init__(self) -> None:
         self.queries = _Queries()
         self._lock = threading.Lock()
-        self._lookups: dict[str, Tally[str]] = defaultdict(Tally)
+        self._searched: Tally[tuple[str, frozenset[str]]] = Tally()
+        self._lookups: Tally[tuple[str, str]] = Tally()
         self._distances: dict[tuple[str, str], Tally[int]] = defaultdict(Tally)
         self._matched: Tally[tuple[str, str]] = Tally()
         self._allowed: Tally[tuple[str, str]] = Tally()
@@ -50,15 +54,15 @@ class LookupCounts(Collector):
             self._candidates[hash_type.name].add(candidates)
 
     def count(
-        self, hash_type: HashType, banks: Iterable[str], query_count: int, response: lookup_pb2.LookupResponse
+        self, hash_type: HashType, banks: frozenset[str], query_count: int, response: lookup_pb2.LookupResponse
     ) -> None:
         """Count a lookup that was answered.
 
         Parameters
         ----------
         hash_type : HashType
-        banks : iterable of str
-            Those that were searched, each once.
+        banks : frozenset of str
+            Those that were searched.
         query_count : int
             Hashes that the request had.
         response : LookupResponse
@@ -67,9 +71,9 @@ class LookupCounts(Collector):
         searched = query_count - len(response.unsearchable)
         with self._lock:
             self.queries.counts[name] += query_count
-            lookups = self._lookups[name]
-            for bank in banks:
-                lookups[bank] += searched
+            self._searched[name, banks] += searched
+            if len(self._searched) > _MAX_SETS_OF_BANKS:
+                self._tell_banks_apart()
             if searched < query_count:
                 self._unsearchable[name] += query_count - searched
             if response.matches:
@@ -77,14 +81,12 @@ class LookupCounts(Collector):
             for allowed in response.allowed:
                 self._allowed[allowed.bank, name] += 1
 
-    def count_one(self, hash_type: HashType, banks: Iterable[str], found: Sequence[tuple[str, int]] = ()) -> None:
+    def count_one(self, hash_type: HashType, banks: frozenset[str], found: Sequence[tuple[str, int]] = ()) -> None:
         """Count a lookup of one hash that was searched and found these banks and distances, as `count` does."""
         name = hash_type.name
         with self._lock:
             self.queries.counts[name] += 1
-            lookups = self._lookups[name]
-            for bank in banks:
-                lookups[bank] += 1
+            self._searched[name, banks] += 1
             if found:
                 for bank, distance in found:
                     self._distances[bank, name][distance] += 1
@@ -98,10 +100,17 @@ class LookupCounts(Collector):
         for bank, n in Tally(bank for bank, _ in {(bank, query) for bank, query, _ in found}).items():
             self._matched[bank, hash_type] += n
 
+    def _tell_banks_apart(self) -> None:
+        for (name, banks), n in self._searched.items():
+            for bank in banks:
+                self._lookups[bank, name] += n
+        self._searched.clear()
+
     def collect(self) -> Iterator[Metric]:
         """Yield the families of all that was counted."""
         with self._lock:
-            lookups = {(bank, name): n for name, of_type in self._lookups.items() for bank, n in of_type.items()}
+            self._tell_banks_apart()
+            lookups = Tally(self._lookups)
             distances = {labels: Tally(counts) for labels, counts in self._distances.items()}
             matched, allowed = Tally(self._matched), Tally(self._allowed)
             unsearchable, truncated = Tally(self._unsearchable), Tally(self._truncated)

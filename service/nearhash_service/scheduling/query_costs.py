@@ -8,13 +8,13 @@ from nearhash_index import calibration
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.hash_types import HashType
 from nearhash_index.store import Generation
-from nearhash_index.view import View
+from nearhash_index.view import Reach, View
 from nearhash_service.metrics.lookups import LookupCounts
 
 __all__ = ["CandidateSample", "QueryCosts"]
 
 _SAMPLE_EVERY = 100
-"""Of these lookups one is sampled: to count candidates takes as long as to search."""
+"""Of these lookups one is sampled: to count candidates takes as long as to search, or longer."""
 
 
 class QueryCosts:
@@ -62,17 +62,18 @@ class CandidateSample:
         self._counts = counts
         self.turns = cycle([True] + [False] * (_SAMPLE_EVERY - 1))
 
-    def take(self, view: View, hash_type: HashType, hashes: bytes, radius: int) -> None:
-        """Count what the first hash of a lookup meets.
-
-        Parameters
-        ----------
-        radius : int
-            The widest that is searched, inclusive; -1 if nothing is.
-        """
-        if radius < 0:
+    def take(self, view: View, hash_type: HashType, hashes: bytes, reach: Reach) -> None:
+        """Count what the first hash of a lookup meets, as far as the lookup reaches."""
+        if reach.widest < 0:
             return
-        query = codes_from_bytes(hashes[: hash_type.size_bytes], hash_type)
-        segment, added = view.generation.segments.get(hash_type.name), view.delta.segments.get(hash_type.name)
-        in_tables = segment.index.count_candidates(query, radius) if segment else 0
-        self._counts.count_candidates(hash_type, in_tables + (len(added.entry) if added else 0))
+        packed = hashes[: hash_type.size_bytes]
+        met = reach.lone_search.count_candidates(packed) if reach.lone_search else None
+        if met is None:
+            met = _count_candidates(view, hash_type, packed, reach.widest)
+        self._counts.count_candidates(hash_type, met)
+
+
+def _count_candidates(view: View, hash_type: HashType, packed: bytes, radius: int) -> int:
+    segment, added = view.generation.segments.get(hash_type.name), view.delta.segments.get(hash_type.name)
+    of_generation = segment.index.count_candidates(codes_from_bytes(packed, hash_type), radius) if segment else 0
+    return of_generation + (len(added.entry) if added else 0)

@@ -2,12 +2,14 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from nearhash.v1.lookup_pb2 import LookupResponse
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory
 from nearhash_service.metrics.instruments import Instruments
-from nearhash_service.metrics.lookups import distance_bounds
+from nearhash_service.metrics.lookups import LookupCounts, distance_bounds
 from nearhash_service.server import Server
 
 from ..calls import apply, create, hash_message, upsert
@@ -56,6 +58,24 @@ def test_only_banks_that_were_searched_count(counted, sample):
     value = sample.hashes(HASH_TYPES["phash64"], NARROW)[0]
     stubs.lookup(hash_type=1, hashes=value, banks=[WIDE])
     assert scrape().values("nearhash_bank_lookups_total") == {(WIDE, "phash64"): 1}
+
+
+def test_banks_count_the_same_however_many_sets_of_them_are_asked_for():
+    counts, rng = LookupCounts(), np.random.default_rng(1)
+    names = [f"bank-{i}" for i in range(12)]
+    expected: Counter[tuple[str, str]] = Counter()
+    for i in range(3000):
+        name = ("phash64", "md5")[i % 2]
+        banks = frozenset(bank for bank in names if rng.random() < 0.5)
+        if i % 3:
+            counts.count_one(HASH_TYPES[name], banks)
+        else:
+            counts.count(HASH_TYPES[name], banks, 1, LookupResponse())
+        expected.update((bank, name) for bank in banks)
+        if i % 1000 == 0:
+            assert Scraped(counts.collect()).values("nearhash_bank_lookups_total") == expected
+    assert Scraped(counts.collect()).values("nearhash_bank_lookups_total") == expected
+    assert counts.queries.counts["md5"] == 1500
 
 
 def test_a_degenerate_hash_is_a_query_but_no_lookup(counted):
