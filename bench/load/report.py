@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import statistics
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from bench.load.http_peer import PEERS
 from bench.load.latencies import decoded
 from bench.load.steady import BATCH
 from bench.measure import HERE, RECORDS
@@ -71,20 +72,20 @@ def _peaks(records: list[Record]) -> Iterator[str]:
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
     for record in records:
         echo, single, batch = (record["peak"][name] for name in ("echo", "single", "batch"))
-        independent = record["h2load_calls_per_s"]
+        independent, ratios = record["h2load_calls_per_s"], record["ratios_by_round"]
         yield (
             f"| {record['list']} | {record['workers']} | {echo['ok_per_s']:,.0f} | {single['ok_per_s']:,.0f} "
-            f"| {_ratio_cell(record, 'single of echo')} "
+            f"| {_ranged(ratios['single of echo'], '.0%')} "
             f"| {independent['single'] / independent['echo']:.0%} of {independent['echo']:,.0f} "
             f"| {echo['server_cpu_us_per_call']:.0f}, {single['server_cpu_us_per_call']:.0f} "
-            f"| {batch['ok_per_s'] * BATCH:,.0f} | {_ratio_cell(record, 'batch of index alone')} "
+            f"| {batch['ok_per_s'] * BATCH:,.0f} | {_ranged(ratios['batch of index alone'], '.0%')} "
             f"| {single['client_cpu_share']:.0%} | {record['workers_pss_bytes'] / MB:,.0f} |"
         )
 
 
-def _ratio_cell(record: Record, name: str) -> str:
-    ratios = record["ratios_by_round"][name]
-    return f"{statistics.median(ratios):.0%} ({min(ratios):.0%} to {max(ratios):.0%})"
+def _ranged(ratios: Sequence[float], form: str) -> str:
+    """Return the median of ratios, and their range."""
+    return f"{statistics.median(ratios):{form}} ({min(ratios):{form}} to {max(ratios):{form}})"
 
 
 def _latencies(records: list[Record]) -> Iterator[str]:
@@ -168,31 +169,31 @@ def _start(record: Record) -> Iterator[str]:
 
 
 def _http(record: Record) -> Iterator[str]:
-    peer, ours, ratios = record["peer"], record["ours"], record["ratios"]
+    medians, ratios = record["medians"], record["ratios_by_round"]
     yield ""
     yield f"## Beside an HTTP service in the shape of HMA: {record['list']}"
     yield from _paragraph(
         "`GET /m/raw_lookup`, one PDQ hash a request, the `threatexchange` package's PDQIndex on one OpenMP "
-        f"thread, behind gunicorn's sync workers. {record['workers']} workers each, generator on the same two "
-        "cores; single hashes, the same over and over, by h2load over 16 connections for both. Beside batches, which "
-        "differ all the time, the peer is asked for different hashes, too. 100 answers of both are compared first, "
-        "and are the same."
+        "thread, behind gunicorn's sync workers. *As HMA*, each request asks PostgreSQL whether the type of the hash "
+        "is switched off, and the hash is validated; *bare*, nothing is left but Flask and the index. "
+        f"{record['workers']} workers each, and everything on two cores, the generator and PostgreSQL, too. Single "
+        "hashes are the same over and over, by h2load over 16 connections. Beside batches, which differ all the time, "
+        "the peers are asked for different hashes, too. All take turns, in "
+        f"{len(record['rounds'])} rounds: medians, and of the ratios within a round the least and the largest, too. "
+        "100 answers of ours are compared with the peers' first, and are the same."
     )
     yield ""
-    yield "| | peer | NearHash | ratio |"
-    yield "| --- | ---: | ---: | ---: |"
-    batched = ours["batched_hashes_per_s"]
-    yield (
-        f"| single hashes per second | {peer['single_per_s']:,.0f} | {ours['single_per_s']:,.0f} "
-        f"| {ratios['single']:.1f} |"
-    )
-    yield (
-        f"| different ones, here in batches of {BATCH} | {peer['different_per_s']:,.0f} | {batched:,.0f} "
-        f"| {ratios['batched']:.0f} |"
-    )
-    for kind in ("pss", "rss"):
-        theirs, own = peer[f"{kind}_bytes"] / MB, ours[f"{kind}_bytes"] / MB
-        yield f"| memory of the workers, MB ({kind.upper()}) | {theirs:,.0f} | {own:,.0f} | {own / theirs:.2f} |"
+    yield f"| | NearHash | {' | '.join(f'peer {name} | ratio' for name in PEERS)} |"
+    yield f"| --- | ---: | {' | '.join('---: | ---:' for _ in PEERS)} |"
+    for fact, label, unit, digits in (
+        ("same_per_s", "single hashes per second", 1, 1),
+        ("different_per_s", f"different ones, here in batches of {BATCH}", 1, 0),
+        ("pss_bytes", "memory of the workers, MB (PSS)", MB, 2),
+        ("rss_bytes", "memory of the workers, MB (RSS)", MB, 2),
+    ):
+        ours, *theirs = (f"{medians[name][fact] / unit:,.0f}" for name in ("ours", *PEERS))
+        ratio = (_ranged(ratios[name][fact], f".{digits}f") for name in PEERS)
+        yield f"| {label} | {ours} | {' | '.join(f'{peer} | {of}' for peer, of in zip(theirs, ratio, strict=True))} |"
 
 
 _SECTIONS = {"reloads": _reloads, "overload": _overload, "start": _start, "http": _http}
