@@ -19,7 +19,7 @@ from nearhash.v1 import lookup_pb2
 from nearhash_client import Client, NearHashError
 from nearhash_index.hash_types import HASH_TYPES
 
-from ..service.running import Running, alive, connected, descendants, eventually, serving
+from ..service.running import Running, connected, eventually, serving
 from ..service.sample import make_sample, write_sample
 
 THREADS = 6
@@ -106,12 +106,6 @@ def running(config_file) -> Iterator[Running]:
         yield running
 
 
-def workers(running: Running) -> set[int]:
-    """Return the process ids of the workers that serve."""
-    notes = (running.data / "workers").glob("*.json")
-    return {int(note.stem) for note in notes if alive(int(note.stem))} & descendants(running.process.pid)
-
-
 def tell(capsys, text: str) -> None:
     with capsys.disabled(), suppress(BrokenPipeError):
         print(f"\n  {text}")  # noqa: T201
@@ -123,10 +117,10 @@ def test_a_killed_worker_takes_only_the_calls_in_flight_with_it(running, hashes,
     killed_s, back_s = [], []
     with load.going_on():
         for _ in range(kills):
-            before = eventually(lambda: len(workers(running)) == 2 and workers(running))
+            before = eventually(lambda: len(running.workers()) == 2 and running.workers())
             killed_s.append(monotonic())
             os.kill(min(before), signal.SIGKILL)
-            eventually(lambda before=before: len(workers(running) - before) == 1, within_s=60, every_s=0.01)
+            eventually(lambda before=before: len(running.workers() - before) == 1, within_s=60, every_s=0.01)
             back_s.append(monotonic() - killed_s[-1])
     assert set(load.outcomes) <= {"OK", "UNAVAILABLE"}
     for begin_s, told in load.failures:
@@ -144,16 +138,18 @@ def test_no_call_fails_while_all_workers_are_exchanged(running, hashes, config_f
     load = Load(with_client(running.address, hashes))
     with load.going_on():
         for i in range(restarts):
-            before = eventually(lambda: len(workers(running)) == 2 and workers(running))
+            before = eventually(lambda: len(running.workers()) == 2 and running.workers())
             config_file.write_text(f"[server]\ndrain_delay_s = {0.1 + i % 2 / 10}\n")
             running.process.send_signal(signal.SIGHUP)
-            eventually(lambda before=before: len(workers(running)) == 2 and not workers(running) & before, within_s=60)
+            eventually(
+                lambda before=before: len(running.workers()) == 2 and not running.workers() & before, within_s=60
+            )
     assert load.failures == []
     tell(capsys, f"{restarts} rolling restarts of 2 workers: {load.outcomes['OK']:,} calls, 0 failed")
 
 
 def test_a_configuration_that_is_wrong_changes_nothing(running, config_file):
-    before = workers(running)
+    before = running.workers()
     for content, problem in [
         ("[server]\nreload_interval_s = 0\n", "reload_interval_s: expected `float` >= 0.01"),
         ("[server]\nworker = 2\n", "did you mean server.workers?"),
@@ -164,16 +160,16 @@ def test_a_configuration_that_is_wrong_changes_nothing(running, config_file):
         running.process.send_signal(signal.SIGHUP)
         eventually(lambda seen=seen: "the configuration stays what it was" in running.log()[seen:])
         assert problem in running.log()[seen:]
-    assert workers(running) == before
+    assert running.workers() == before
     assert "Traceback" not in running.log()
 
 
 def test_what_takes_a_restart_is_refused(running, config_file):
-    before = workers(running)
+    before = running.workers()
     config_file.write_text("[server]\nport_per_worker = true\n")
     running.process.send_signal(signal.SIGHUP)
     eventually(lambda: "server.port_per_worker: it has changed, which takes a restart" in running.log())
-    assert workers(running) == before
+    assert running.workers() == before
 
 
 def test_each_worker_can_have_a_port_of_its_own(tmp_path, running, hashes):
@@ -187,6 +183,6 @@ def test_each_worker_can_have_a_port_of_its_own(tmp_path, running, hashes):
                 with connected(address) as stubs:
                     ids.add((address, stubs.status().worker.process_id))
         assert len(ids) == 2
-        assert {process_id for _, process_id in ids} == workers(apart)
+        assert {process_id for _, process_id in ids} == apart.workers()
         with Client([first, second]) as client:
             assert client.lookup([hashes[:8]], timeout_s=20).matches

@@ -198,7 +198,7 @@ def leave_in_the_middle(running: Running, hashes: list[bytes]) -> Callable[[], N
 
 
 def use_of(running: Running) -> Used:
-    processes = [running.process.pid, *workers_of(running)]
+    processes = [running.process.pid, *running.workers()]
     status = [Path(f"/proc/{process}/status").read_text() for process in processes]
 
     def field(name: str) -> int:
@@ -210,11 +210,6 @@ def use_of(running: Running) -> Used:
         threads=field("Threads"),
         generations=len([path for path in (running.data / "generations").iterdir() if path.is_dir()]),
     )
-
-
-def workers_of(running: Running) -> list[int]:
-    """Return the process ids of the workers, not of builds that come and go."""
-    return [int(note.stem) for note in (running.data / "workers").glob("*.json")]
 
 
 def tell(capsys, text: str) -> None:

@@ -56,6 +56,11 @@ class Running:
     def log(self) -> str:
         return (self.folder / "stderr").read_text()
 
+    def workers(self) -> set[int]:
+        """Return the process ids of the workers that serve."""
+        notes = (self.data / "workers").glob("*.json")
+        return {int(note.stem) for note in notes if alive(int(note.stem))} & descendants(self.process.pid)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit status."""
         if self.process.poll() is None:

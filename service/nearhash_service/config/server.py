@@ -36,6 +36,13 @@ class ServerSection(Section, frozen=True):
             "all: for clients and proxies that balance calls themselves."
         ),
     ] = False
+    pin_workers: Annotated[
+        bool,
+        Meta(
+            description="Give each worker a core of its own: more calls a second, where nothing else needs these "
+            "cores. Its batches use that core alone."
+        ),
+    ] = False
     max_connections: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Connections to a worker; more are closed at once.")
     ] = 5000

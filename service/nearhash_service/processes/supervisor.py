@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -114,12 +115,19 @@ def _starting(config: Config, sources: ConfigSources, ports: list[int], gathered
         ours, theirs = multiprocessing.Pipe()
         metrics = gathered.connect()
         own_config = config.listening_on(ports[place % len(ports)])
-        process = start_process(run_worker, own_config, theirs, sources, metrics)
+        core = _core(place) if config.server.pin_workers else None
+        process = start_process(run_worker, own_config, theirs, sources, metrics, core)
         theirs.close()
         metrics.close()
         return Worker(process, ours)
 
     return start
+
+
+def _core(place: int) -> int:
+    # Asked each time, since containers may be given other ones.
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[place % len(allowed)]
 
 
 def _reloaded(sources: ConfigSources, config: Config) -> Config | None:
