@@ -40,12 +40,12 @@ def main(name: str = "pdq256-1e5") -> None:
     (signal,) = listed.queries(2, seed=3)[1:]
     (_, request) = listed.requests(2, 1, seed=3)
     rows = []
-    with serving(listed.published(), workers=1) as server, shim(server.address) as url:
+    with serving(listed.published(), workers=1) as server, shim(server.addresses[0]) as url:
         lookup = f"{url}/m/raw_lookup?signal={signal.tobytes().hex()}&signal_type=pdq"
         for clients in CONNECTIONS:
             for round_calls in (CALLS // 10, CALLS):  # The first warms up.
                 by_http = h2load_http([lookup], calls=round_calls, clients=clients)
-                by_grpc = h2load_grpc(server.address, LOOKUP, request, calls=round_calls, clients=clients, streams=1)
+                by_grpc = h2load_grpc(server.addresses, LOOKUP, request, calls=round_calls, clients=clients, streams=1)
             rows.append({"connections": clients, "http_per_s": by_http, "grpc_per_s": by_grpc})
         uploads_per_s = posted(url, files(724))
     shown = table("connections", "HTTP, lookups/s", "gRPC, lookups/s", right=("HTTP, lookups/s", "gRPC, lookups/s"))

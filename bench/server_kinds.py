@@ -51,7 +51,7 @@ def main() -> None:
             of_batch: dict[int, list[float]] = {batch: [] for batch in CALLS}
             for _ in range(ROUNDS):
                 for batch, calls in CALLS.items():
-                    rate = h2load_grpc(address, LOOKUP, requests[batch], calls=calls, clients=4, streams=8)
+                    rate = h2load_grpc([address], LOOKUP, requests[batch], calls=calls, clients=4, streams=8)
                     of_batch[batch].append(rate * batch)
             server.kill()
         rates[kind] = {batch: statistics.median(found) for batch, found in of_batch.items()}

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 import grpc
@@ -32,18 +33,20 @@ class Calls:
 
     Attributes
     ----------
-    address, method : str
+    addresses : sequence of str
+        HOST:PORT of each worker.
+    method : str
     requests : sequence of bytes
         Serialised; sent in turn, over and over.
     deadline_s : float
         Of each call, from when it is sent.
     connections : int
-        Of each process.
+        Of each process, shared out evenly over the addresses.
     cpus : sequence of int
         Cores for the generator, a process for each; more processes would only get into each other's way. Empty: all.
     """
 
-    address: str
+    addresses: Sequence[str]
     method: str
     requests: Sequence[bytes]
     deadline_s: float = 5.0
@@ -98,8 +101,8 @@ def calling(calls: Calls) -> Iterator[Caller]:
     """Connect; at the end wait for the calls that are under way."""
     with ExitStack() as stack:
         channels = [
-            stack.enter_context(grpc.insecure_channel(calls.address, options=_OPTIONS))
-            for _ in range(calls.connections)
+            stack.enter_context(grpc.insecure_channel(address, options=_OPTIONS))
+            for address in islice(cycle(calls.addresses), calls.connections)
         ]
         for channel in channels:
             grpc.channel_ready_future(channel).result(timeout=10)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from bench.load.calls import LOOKUP
@@ -30,7 +31,7 @@ def available() -> bool:
 
 
 def h2load_grpc(
-    address: str,
+    addresses: Sequence[str],
     method: str,
     request: bytes,
     *,
@@ -41,19 +42,28 @@ def h2load_grpc(
 ) -> float:
     """Return calls per second, with so many connections and calls under way on each.
 
+    Connections are shared out evenly over the addresses: a process of h2load for each, all at once.
+
     Raises
     ------
     grpc.RpcError
         If the call is not answered OK.
     """
-    with grpc.insecure_channel(address) as channel:
-        channel.unary_unary(method)(request, timeout=10)
+    for address in addresses:
+        with grpc.insecure_channel(address) as channel:
+            channel.unary_unary(method)(request, timeout=10)
     with tempfile.NamedTemporaryFile() as body:
         # gRPC's frame: not compressed, length, message.
         body.write(struct.pack(">BI", 0, len(request)) + request)
         body.flush()
-        headers = ["-H", "content-type: application/grpc", "-H", "te: trailers", "-d", body.name]
-        return _rate([f"http://{address}{method}", *headers, "-m", str(streams)], calls, clients, cpus)
+        options = ["-H", "content-type: application/grpc", "-H", "te: trailers", "-d", body.name, "-m", str(streams)]
+
+        def load(address: str) -> float:
+            share = len(addresses)
+            return _rate([f"http://{address}{method}", *options], calls // share, clients // share, cpus)
+
+        with ThreadPoolExecutor(len(addresses)) as pool:
+            return sum(pool.map(load, addresses))
 
 
 def h2load_http(urls: Sequence[str], *, calls: int, clients: int = 16, cpus: Sequence[int] = ()) -> float:
@@ -77,4 +87,4 @@ def _rate(arguments: list[str], calls: int, clients: int, cpus: Sequence[int]) -
 if __name__ == "__main__":
     target, name = sys.argv[1:]
     (single,) = named(name).requests(1, 1, seed=1)
-    print(f"{h2load_grpc(target, LOOKUP, single, calls=20_000):,.0f} lookups per second")
+    print(f"{h2load_grpc([target], LOOKUP, single, calls=20_000):,.0f} lookups per second")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ PEERS = ("as HMA", "bare")
 _WORKERS = 2
 _CONNECTIONS = 16
 _CALLS = 5_000
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 def http_peer(listed: Listed) -> dict[str, Any]:
@@ -57,9 +57,9 @@ def http_peer(listed: Listed) -> dict[str, Any]:
                     expected = [_asked(url, value.tobytes().hex()) for value in hashes]
                     told[name] = _load_peer(url, process, listed)
             with serving(listed.published(), workers=_WORKERS) as server:
-                _check(server.address, listed, hashes, expected)
+                _check(server.addresses, listed, hashes, expected)
                 processes = [server.template(), *server.workers()]
-                told["ours"] = _load_ours(server.address, listed) | _memory(processes)
+                told["ours"] = _load_ours(server.addresses, listed) | _memory(processes)
             rounds.append(told)
     return {
         "list": listed.name,
@@ -91,10 +91,10 @@ def _load_peer(url: str, process: subprocess.Popen[bytes], listed: Listed) -> di
     return {"same_per_s": same_per_s, "different_per_s": different_per_s} | _memory(list(map(int, children)))
 
 
-def _load_ours(address: str, listed: Listed) -> dict[str, float]:
+def _load_ours(addresses: Sequence[str], listed: Listed) -> dict[str, float]:
     singles, batches = listed.requests(2, 1, seed=1), listed.requests(200, BATCH, seed=2)
-    same_per_s = h2load_grpc(address, LOOKUP, singles[1], calls=4 * _CALLS, clients=_CONNECTIONS, streams=1)
-    _, of_batches = peak(Calls(address, LOOKUP, batches))
+    same_per_s = h2load_grpc(addresses, LOOKUP, singles[1], calls=12 * _CALLS, clients=_CONNECTIONS, streams=1)
+    _, of_batches = peak(Calls(addresses, LOOKUP, batches))
     return {"same_per_s": same_per_s, "different_per_s": of_batches.ok_per_s * BATCH}
 
 
@@ -102,9 +102,9 @@ def _memory(processes: list[int]) -> dict[str, float]:
     return {"pss_bytes": proportional_bytes(processes), "rss_bytes": resident_bytes(processes)}
 
 
-def _check(address: str, listed: Listed, hashes: Any, expected: list[set[str]]) -> None:
+def _check(addresses: Sequence[str], listed: Listed, hashes: Any, expected: list[set[str]]) -> None:
     """End the run if we do not answer what the peer answers."""
-    with Client(address) as client:
+    with Client(addresses) as client:
         result = client.lookup([value.tobytes() for value in hashes], hash_type=listed.hash_type)
     found: list[set[str]] = [set() for _ in hashes]
     for match in result.matches:

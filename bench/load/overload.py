@@ -41,10 +41,10 @@ def overload(listed: Listed, batch: int) -> dict[str, Any]:
     requests = listed.requests(200_000 // batch, batch, seed=5)
     found: dict[str, list[Answers]] = {name: [] for name in (_PEAK, _BELOW, _ABOVE)}
     with serving(listed.published(), workers=1, cpus=server_cpus) as server:
-        calls = Calls(server.address, LOOKUP, requests, deadline_s=_DEADLINE_S, cpus=cpus)
+        calls = Calls(server.addresses, LOOKUP, requests, deadline_s=_DEADLINE_S, cpus=cpus)
         under_way, _ = peak(calls, seconds=1.0)
         before_bytes = proportional_bytes(server.workers())
-        with _watching_health(server.address) as health:
+        with _watching_health(server.addresses[0]) as health:
             for _ in range(_ROUNDS):
                 found[_PEAK].append(closed_loop(calls, under_way=under_way, seconds=_ROUND_S))
                 rate = found[_PEAK][-1].ok_per_s

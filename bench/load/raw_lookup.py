@@ -30,7 +30,7 @@ class _Table(DeclarativeBase):
 _database = SQLAlchemy(model_class=_Table)
 
 
-class _Setting(_database.Model):  # type: ignore[name-defined]
+class _Setting(_database.Model):
     """Which share of requests for a type is answered; types without a row are on."""
 
     __tablename__ = "setting"

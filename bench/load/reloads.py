@@ -41,13 +41,13 @@ def reloads(listed: Listed, seconds: float) -> dict[str, Any]:
     singles = listed.requests(20_000, 1, seed=3)
     with (
         serving(listed.published(), workers=1, cpus=server_cpus) as server,
-        open_channel(server.address, tls=None) as channel,
+        open_channel(server.addresses[0], tls=None) as channel,
     ):
         banks = banks_pb2_grpc.BankServiceStub(channel)
         publishes = _publishing(banks, listed)
         for _ in range(2):
             next(publishes)
-        calls = Calls(server.address, LOOKUP, singles, cpus=cpus)
+        calls = Calls(server.addresses, LOOKUP, singles, cpus=cpus)
         rate = peak(calls)[1].ok_per_s / 2
         counts = {"flipping": 0, "publishing": 0}
 

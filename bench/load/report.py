@@ -44,7 +44,8 @@ def _header(records: list[Record]) -> Iterator[str]:
     yield "# The server under load, measured"
     yield from _paragraph(
         "Made by `make bench-load` from `records/`. One worker has core 0 for itself and the generator core 1; "
-        "two workers and the generator share both. *CPU share of the generator* is of one core. Half of what is "
+        "two workers and the generator share both, and each worker has a port of its own, by which connections are "
+        "shared out evenly. *CPU share of the generator* is of one core. Half of what is "
         "asked is compared with an **echo**: a method of the same server, through the same interceptors and "
         "threads, that returns its request. One lookup in sixteen matches; requests differ all the time, except "
         "with h2load, which sends the same over and over."

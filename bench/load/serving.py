@@ -22,14 +22,14 @@ class Serving:
 
     Attributes
     ----------
-    address : str
-        HOST:PORT.
+    addresses : tuple of str
+        HOST:PORT of each worker.
     start_s : float
         From the command to its saying that every worker serves.
     """
 
     process: subprocess.Popen[str]
-    address: str
+    addresses: tuple[str, ...]
     start_s: float
 
     def workers(self) -> list[int]:
@@ -44,18 +44,23 @@ class Serving:
 
 @contextmanager
 def serving(data: Path, *, workers: int, cpus: Sequence[int] = ()) -> Iterator[Serving]:
-    """Run `nearhash serve` with the bench's methods, on these cores alone if any are given."""
+    """Run `nearhash serve` with the bench's methods, on these cores alone if any are given.
+
+    Each worker has a port of its own. With one for all, connections are dealt out by chance: of 16, one of two workers
+    gets 10, and what is measured is that one.
+    """
     arguments = ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--workers", str(workers)]
-    command = [sys.executable, "-m", "bench.load.echoing_server", *arguments, "--set", "publish.auto=false"]
+    settings = [part for text in ("publish.auto=false", "server.port_per_worker=true") for part in ("--set", text)]
+    command = [sys.executable, "-m", "bench.load.echoing_server", *arguments, *settings]
     started_s = time.perf_counter()
     with subprocess.Popen(
         pinned(command, cpus), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         try:
             assert process.stdout is not None
-            address = re.search(r" at (\S+:\d+) ", process.stdout.readline())
-            assert address is not None, "the server did not start"
-            yield Serving(process, address[1], time.perf_counter() - started_s)
+            serving_at = re.search(r" at (\S+:\d+) ", process.stdout.readline())
+            assert serving_at is not None, "the server did not start"
+            yield Serving(process, tuple(serving_at[1].split(",")), time.perf_counter() - started_s)
         finally:
             process.send_signal(signal.SIGTERM)
 

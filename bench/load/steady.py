@@ -40,7 +40,7 @@ def steady(listed: Listed, workers: int) -> dict[str, Any]:
     with serving(data, workers=workers, cpus=server_cpus) as server:
 
         def calls(method: str, requests: list[bytes]) -> Calls:
-            return Calls(server.address, method, requests, cpus=cpus)
+            return Calls(server.addresses, method, requests, cpus=cpus)
 
         echo, single, batch = calls(ECHO, singles), calls(LOOKUP, singles), calls(LOOKUP, batches)
         # As many of either, since more calls under way make each a little cheaper.
@@ -122,7 +122,7 @@ def _search_alone(server: Serving, listed: Listed, data: Path, threads: int) -> 
         "threads": min(threads, 8),
         "seconds": _PEAK_ROUND_S,
     }
-    with grpc.insecure_channel(server.address) as channel:
+    with grpc.insecure_channel(server.addresses[0]) as channel:
         told = channel.unary_unary(SEARCH_ALONE)(json.dumps(asked).encode(), timeout=60)
     return float(json.loads(told)["queries_per_s"])
 
@@ -132,5 +132,5 @@ def _independent(server: Serving, request: bytes, cpus: list[int]) -> dict[str, 
     found: dict[str, list[float]] = {"echo": [], "single": []}
     for _ in range(_ROUNDS):
         for name, method in (("echo", ECHO), ("single", LOOKUP)):
-            found[name].append(h2load_grpc(server.address, method, request, calls=_H2LOAD_CALLS, cpus=cpus))
+            found[name].append(h2load_grpc(server.addresses, method, request, calls=_H2LOAD_CALLS, cpus=cpus))
     return {name: statistics.median(rates) for name, rates in found.items()}
