@@ -63,7 +63,8 @@ def _peaks(records: list[Record]) -> Iterator[str]:
     yield from _paragraph(
         f"Calls per second; a batch has {BATCH} hashes. *Index alone* is the same worker searching its own index "
         "on as many threads as calls were under way, without messages, banks and entries. All of them in turn, six "
-        "rounds each: medians, and of the ratios within a round the least and the largest, too."
+        "rounds each: medians, and of the ratios within a round the least and the largest, too. Two workers compete "
+        "with the generator in Python for both cores, so that their ratios to the echo say little."
     )
     yield ""
     yield (

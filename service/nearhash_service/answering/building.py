@@ -1,26 +1,21 @@
-"""Builds run in a process of their own, which takes what calls leave of the cores, and may be killed without them."""
+"""Builds, asked for and unasked, in the background."""
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
 import threading
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from time import monotonic
 
-from nearhash_index.errors import NearHashIndexError, Pinned, StorageFailed, StoreBusy
+from nearhash_index.errors import NearHashIndexError, Pinned, StoreBusy
 from nearhash_index.store import DataDirectory, Registry, publish
 from nearhash_index.store.generation import Manifest
+from nearhash_service.answering.background import in_background
 from nearhash_service.config import PublishSection
 from nearhash_service.metrics.instruments import Instruments
 
 __all__ = ["AutoPublish", "publish_in_own_process"]
 
-_NICENESS = 10
-"""Where all cores are busy, a build takes a tenth of one: it comes late rather than that calls do."""
 _LOOK_EVERY_S = 1.0
 _PAUSE_AFTER_FAILURE_S = 60.0
 
@@ -29,16 +24,10 @@ _log = logging.getLogger(__name__)
 
 def publish_in_own_process(path: Path, kept_generations: int, instruments: Instruments) -> Manifest:
     """Do what `publish` does; errors come back as raised."""
-    with (
-        instruments.timing_build(),
-        ProcessPoolExecutor(
-            max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(_NICENESS,)
-        ) as pool,
-    ):
-        try:
-            return pool.submit(publish, path, kept_generations).result()
-        except BrokenProcessPool:
-            raise StorageFailed("the build was killed; the old generation stays published") from None
+    with instruments.timing_build():
+        return in_background(
+            "the build was killed; the old generation stays published", publish, path, kept_generations
+        )
 
 
 class AutoPublish:

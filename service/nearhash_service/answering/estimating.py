@@ -1,24 +1,19 @@
-"""Estimates run in a process of their own, behind everything else: they take all that a core gives for some seconds."""
+"""Estimates, in the background: they take all that a core gives for some seconds."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 
-from nearhash_index.errors import StorageFailed, UnknownName
+from nearhash_index.errors import UnknownName
 from nearhash_index.estimate import MatchEstimate, estimate_matches
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.index import Index
 from nearhash_index.store import Generation
+from nearhash_service.answering.background import in_background
 
 __all__ = ["estimate_in_own_process"]
-
-_NICENESS = 10
 
 
 def estimate_in_own_process(generation: Path, bank: str, hash_type: str) -> MatchEstimate:
@@ -31,15 +26,10 @@ def estimate_in_own_process(generation: Path, bank: str, hash_type: str) -> Matc
     InvalidInput
         If the bank has too few hashes of the type, or the type is a digest.
     """
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(_estimate, generation, bank, hash_type).result()
-        except BrokenProcessPool:
-            raise StorageFailed("the process that estimates was killed") from None
+    return in_background("the process that estimates was killed", _estimate, generation, bank, hash_type)
 
 
 def _estimate(folder: Path, bank: str, hash_type: str) -> MatchEstimate:
-    os.nice(_NICENESS)
     generation = Generation.open(folder)
     positions = [i for i, item in enumerate(generation.manifest.banks) if item.name == bank]
     if not positions:

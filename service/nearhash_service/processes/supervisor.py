@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from nearhash_service.processes.received_signals import receive_signals, receive
 from nearhash_service.processes.starting import start_process
 from nearhash_service.processes.worker import run_worker
 from nearhash_service.processes.workers import Start, Worker, Workers
+from nearhash_service.scheduling.cores import core_of_place
 from nearhash_service.scheduling.rate_limits import RateLimits
 
 __all__ = ["serve"]
@@ -115,19 +115,13 @@ def _starting(config: Config, sources: ConfigSources, ports: list[int], gathered
         ours, theirs = multiprocessing.Pipe()
         metrics = gathered.connect()
         own_config = config.listening_on(ports[place % len(ports)])
-        core = _core(place) if config.server.pin_workers else None
+        core = core_of_place(place) if config.server.pin_workers else None
         process = start_process(run_worker, own_config, theirs, sources, metrics, core)
         theirs.close()
         metrics.close()
         return Worker(process, ours)
 
     return start
-
-
-def _core(place: int) -> int:
-    # Asked each time, since containers may be given other ones.
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[place % len(allowed)]
 
 
 def _reloaded(sources: ConfigSources, config: Config) -> Config | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import signal
 from multiprocessing.connection import Connection, wait
@@ -19,13 +18,12 @@ from nearhash_service.metrics.reporting import Reporter
 from nearhash_service.processes.health_port import HealthPort
 from nearhash_service.processes.process_name import set_process_name
 from nearhash_service.processes.received_signals import receive_signals
+from nearhash_service.scheduling.cores import pin
 from nearhash_service.server import Server
 from nearhash_service.sight.logs import set_up_logging
 from nearhash_service.sight.tracing import Tracing
 
 __all__ = ["run_worker"]
-
-_log = logging.getLogger(__name__)
 
 _LEAVE_S = 0.05
 """For the last answers to be sent."""
@@ -54,7 +52,7 @@ def run_worker(
     set_process_name("nearhash-worker")
     set_up_logging("worker", config.log)
     if core is not None:
-        _pin(core)
+        pin(core)
     # An interrupt from the terminal reaches every process; the supervisor alone acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     terminated = receive_signals(signal.SIGTERM)
@@ -95,11 +93,3 @@ def run_worker(
     # At once, so that calls which arrive in this instant find their connection closed, and clients try again. A regular
     # shutdown of gRPC would cancel them.
     os._exit(0)
-
-
-def _pin(core: int) -> None:
-    """Use one core alone, with all threads to come: those of Python take turns anyway, and wake each other sooner."""
-    try:
-        os.sched_setaffinity(0, {core})
-    except OSError as error:
-        _log.warning("this worker is not pinned to core %d: %s", core, error)
