@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nearhash.v1.lookup_pb2 import LookupResponse
+from nearhash_index import calibration
 from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory
 from nearhash_service.metrics.instruments import Instruments
@@ -72,7 +73,7 @@ def test_banks_count_the_same_however_many_sets_of_them_are_asked_for():
         else:
             counts.count(HASH_TYPES[name], banks, 1, LookupResponse())
         expected.update((bank, name) for bank in banks)
-        if i % 1000 == 0:
+        if i == 500:
             assert Scraped(counts.collect()).values("nearhash_bank_lookups_total") == expected
     assert Scraped(counts.collect()).values("nearhash_bank_lookups_total") == expected
     assert counts.queries.counts["md5"] == 1500
@@ -113,7 +114,10 @@ def test_a_refused_lookup_counts_nothing(counted):
     assert scrape().total("nearhash_queries_total") == before == 0
 
 
-def test_candidates_are_counted_of_one_lookup_in_a_hundred(counted, sample):
+@pytest.mark.parametrize("ns_per_code", [None, 2000.0], ids=["short searches", "long searches"])
+def test_candidates_are_counted_of_one_lookup_in_a_hundred(counted, sample, monkeypatch, ns_per_code):
+    if ns_per_code:
+        monkeypatch.setattr(calibration, "brute_force_ns", lambda *_: ns_per_code)
     stubs, scrape = counted
     hashes = sample.hashes(HASH_TYPES["phash64"])
     for _ in range(101):
