@@ -144,7 +144,7 @@ def test_of_too_many_only_the_newest_wait_on_and_others_are_refused_at_once(make
 
 
 def test_more_may_wait_again_some_time_after_the_last_refusal(make, monkeypatch):
-    monkeypatch.setattr(turns_module, "_OVERLOADED_S", 0.0)
+    monkeypatch.setattr(turns_module, "_QUIET_S", 0.0)
     lookups = make(most_wait_s=3.5 * COST_S)
     futures = [lookups.send(i) for i in range(5)]
     with pytest.raises(Overloaded):

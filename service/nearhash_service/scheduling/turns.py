@@ -1,8 +1,8 @@
 """Turns of large lookups: a few work at a time, and the others wait for theirs, in order.
 
 Once more come than can be answered, to wait would make all of them late. Then only so many may wait as work, and the
-others are refused at once, which costs little: what is still answered is answered soon. When nothing had to be refused
-for a while, more may wait again.
+others are refused at once, which costs little: what is still answered is answered soon. When the overload is over, more
+may wait again.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from prometheus_client import Counter
 from nearhash_service.errors import Overloaded
 from nearhash_service.metrics.buckets import Buckets
 from nearhash_service.scheduling.call_pool import CallPool
+from nearhash_service.scheduling.overload import Overload
 
 __all__ = ["Turns"]
 
 _ALWAYS_WAIT = 16
 """So many may wait whatever they cost: a single caller has several under way, and nobody else may be there."""
-_OVERLOADED_S = 1.0
-"""After a refusal."""
+_QUIET_S = 1.0
+"""Without a refusal, after which more may wait again."""
 _LOOK_EVERY_S = 0.1
 
 
@@ -51,7 +52,7 @@ class Turns:
         self._waiting: deque[_Waiting] = deque()
         self._waiting_s = 0.0
         self._working = 0
-        self._overloaded_until_s = 0.0
+        self._overload = Overload(_QUIET_S)
 
     def count(self) -> int:
         """Return how many have a turn or wait for one."""
@@ -85,9 +86,9 @@ class Turns:
         """Refuse one that comes while there is overload, before a thread is started in its place."""
         with self._lock:
             now_s = monotonic()
-            if now_s > self._overloaded_until_s or len(self._waiting) < self._at_once:
+            if len(self._waiting) < self._at_once or not self._overload.is_on(now_s):
                 return
-            self._overloaded_until_s = now_s + _OVERLOADED_S
+            self._overload.go_on(now_s)
             wait_s = self._waiting_s
         raise self._overloaded(wait_s)
 
@@ -109,7 +110,7 @@ class Turns:
 
     def _begin_overload(self) -> None:
         """Refuse those that have waited for longest, until so many wait as work. Lock held by caller."""
-        self._overloaded_until_s = monotonic() + _OVERLOADED_S
+        self._overload.begin(monotonic())
         while len(self._waiting) > self._at_once:
             refused = self._take(self._waiting[0])
             refused.refused_for_s = self._waiting_s
