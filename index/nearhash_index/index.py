@@ -17,10 +17,10 @@ from nearhash_index.errors import InvalidInput
 from nearhash_index.explain import Explanation
 from nearhash_index.hash_types import HashType
 from nearhash_index.layout import choose_bands
-from nearhash_index.lone_search import LoneSearch
 from nearhash_index.matches import Hits, Matches
 from nearhash_index.plan import Plan, Planner
 from nearhash_index.planes import Planes, codes_of, planes_of
+from nearhash_index.quick_search import QuickSearch
 from nearhash_index.tables import Tables
 from nearhash_index.unique import Postings, collapse
 
@@ -32,8 +32,10 @@ R = TypeVar("R")
 _MOST_CODES = 2**32 - 1
 """Ids and offsets have 32 bits."""
 _RADIUS_PER_WORD = 8
-_SHORT_NS = 100_000
+_SHORT_NS = 200_000
 """Others can wait so long for the GIL."""
+_MOST_QUICK = 16
+"""Hashes. A search in full for more takes hardly longer."""
 _LEAST_NS_PER_THREAD = 200_000
 """To start a thread takes about as long."""
 
@@ -216,8 +218,8 @@ class Index:
         """Return the rows of a unique code by its position, as matches name it."""
         return self._postings.rows_of(position)
 
-    def lone_search(self, hash_type: HashType, radius: int, added: Planes | None) -> LoneSearch | None:
-        """Return what searches quickly for one hash here and among the codes added; None if that would take long.
+    def quick_search(self, hash_type: HashType, radius: int, added: Planes | None) -> QuickSearch | None:
+        """Return what searches quickly for a few hashes here and among the codes added; None if one would take long.
 
         Raises
         ------
@@ -225,9 +227,11 @@ class Index:
             If the radius is out of range.
         """
         plan = self._plan(_checked_radius(radius, self.words))
-        if (plan.cost_ns if plan else self._brute_force_ns(radius)) > _SHORT_NS:
+        most_hashes = int(_SHORT_NS / max(1.0, plan.cost_ns if plan else self._brute_force_ns(radius)))
+        if not most_hashes:
             return None
-        return LoneSearch(hash_type, radius, self._planes, (self._tables, plan) if plan else None, added)
+        searched = (self._tables, plan) if plan else None
+        return QuickSearch(hash_type, radius, min(most_hashes, _MOST_QUICK), self._planes, searched, added)
 
     def warm(self, radii: Iterable[int]) -> None:
         """Plan for those radii and load the kernels, so that the first queries are fast, too."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nearhash_index.entries import Bank, EntryKey
 from nearhash_index.errors import BankDisabled, UnknownName
 from nearhash_index.hash_types import HashType, check_radius
-from nearhash_index.lone_search import LoneSearch
+from nearhash_index.quick_search import QuickSearch
 from nearhash_index.store.delta import Delta
 from nearhash_index.store.generation import Generation
 
@@ -43,17 +43,17 @@ class Reach(NamedTuple):
         Inclusive, in bits; -1 for a bank that is not searched.
     widest : int
         The largest of them.
-    lone_search : LoneSearch, optional
-        Finds what is within the widest of a lone hash, where that is quick.
+    quick_search : QuickSearch, optional
+        Finds what is within the widest of a few hashes, where that is quick.
     """
 
     radii: NDArray[np.int64]
     widest: int
-    lone_search: LoneSearch | None
+    quick_search: QuickSearch | None
 
     def is_absent(self, packed: bytes) -> bool:
-        """Return True if a lookup of this one hash is known to find nothing; False if the lookup has to be made."""
-        return self.lone_search is not None and self.lone_search.find(packed) == []
+        """Return True if a lookup of these hashes is known to find nothing; False if the lookup has to be made."""
+        return self.quick_search is not None and self.quick_search.find(packed) == []
 
 
 @dataclass(frozen=True)
@@ -163,14 +163,14 @@ class View:
             for bank in self.banks
         ]
         widest = max(radii, default=_NOT_SEARCHED)
-        return Reach(np.array(radii, dtype=np.int64), widest, self._lone_search(hash_type, widest))
+        return Reach(np.array(radii, dtype=np.int64), widest, self._quick_search(hash_type, widest))
 
-    def _lone_search(self, hash_type: HashType, radius: int) -> LoneSearch | None:
+    def _quick_search(self, hash_type: HashType, radius: int) -> QuickSearch | None:
         segment = self.generation.segments.get(hash_type.name)
         delta = self.delta.segments.get(hash_type.name)
         if radius == _NOT_SEARCHED or segment is None:
             return None
-        return segment.index.lone_search(hash_type, radius, None if delta is None else delta.planes)
+        return segment.index.quick_search(hash_type, radius, None if delta is None else delta.planes)
 
     def is_removed(self, row: int) -> bool:
         """Tell whether an entry of the generation does not match any longer; O(log removals)."""

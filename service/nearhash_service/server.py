@@ -25,8 +25,8 @@ from nearhash_service.access.followed_callers import FollowedCallers
 from nearhash_service.access.followed_certificates import FollowedCertificates
 from nearhash_service.access.gate import Gate
 from nearhash_service.answering.bank_service import BankService
-from nearhash_service.answering.lone_lookups import LoneLookups
 from nearhash_service.answering.lookup_service import LookupService
+from nearhash_service.answering.quick_lookups import QuickLookups
 from nearhash_service.answering.served_metrics import ServedMetrics
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.answering.worker_board import WorkerBoard, WorkerNote
@@ -134,7 +134,7 @@ class Server:
             ObservingInterceptor(instruments.calls, slow_call_s=slow_call_s, tracing=tracing),
             ErrorInterceptor(),
             Gate(lambda: self._callers.known),
-            LoneLookups(self._served, instruments.lookups, sample),
+            QuickLookups(self._served, instruments.lookups, sample),
         ]
         self._grpc = grpc.server(
             ThreadPoolExecutor(_STREAM_THREADS, thread_name_prefix="stream"),

@@ -13,9 +13,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nearhash_index.kernels import building, degenerate, intrinsics, lone_search, probing, scanning
+    from nearhash_index.kernels import building, degenerate, intrinsics, probing, quick_search, scanning
 
-__all__ = ["building", "degenerate", "intrinsics", "lone_search", "probing", "scanning"]
+__all__ = ["building", "degenerate", "intrinsics", "probing", "quick_search", "scanning"]
 
 _BLAS = "scipy.linalg.cython_blas"
 _loading = Lock()

@@ -58,8 +58,8 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         response = lookup_pb2.LookupResponse(generation=view.generation.manifest.number, sequence=view.sequence)
         query_s = self._costs.query_s(view, hash_type, reach.widest)
         for block in self._admission.blocks(context, count, query_s):
-            # The commonest call is one upload's hash, near nothing.
-            if count == 1 and reach.is_absent(hashes):
+            # The commonest call is an upload's hash or a few, near nothing.
+            if reach.is_absent(hashes):
                 continue
             width = hash_type.size_bytes
             found = lookup(

@@ -76,29 +76,28 @@ class LookupCounts(Collector):
                 self._tell_banks_apart()
             if searched < query_count:
                 self._unsearchable[name] += query_count - searched
-            if response.matches:
-                self._count_matches(name, response)
+            if response.truncated:
+                self._truncated[name] += len(response.truncated)
+            self._count_matches(name, [(match.bank, match.query, match.distance) for match in response.matches])
             for allowed in response.allowed:
                 self._allowed[allowed.bank, name] += 1
 
-    def count_one(self, hash_type: HashType, banks: frozenset[str], found: Sequence[tuple[str, int]] = ()) -> None:
-        """Count a lookup of one hash that was searched and found these banks and distances, as `count` does."""
+    def count_few(
+        self, hash_type: HashType, banks: frozenset[str], query_count: int, found: Sequence[tuple[str, int, int]] = ()
+    ) -> None:
+        """Count a lookup that searched all its hashes, as `count` does; of each match: its bank, query and distance."""
         name = hash_type.name
         with self._lock:
-            self.queries.counts[name] += 1
-            self._searched[name, banks] += 1
+            self.queries.counts[name] += query_count
+            self._searched[name, banks] += query_count
             if found:
-                for bank, distance in found:
-                    self._distances[bank, name][distance] += 1
-                self._matched.update((bank, name) for bank in {bank for bank, _ in found})
+                self._count_matches(name, found)
 
-    def _count_matches(self, hash_type: str, response: lookup_pb2.LookupResponse) -> None:
-        self._truncated[hash_type] += len(response.truncated)
-        found = [(match.bank, match.query, match.distance) for match in response.matches]
-        for (bank, distance), n in Tally((bank, distance) for bank, _, distance in found).items():
-            self._distances[bank, hash_type][distance] += n
-        for bank, n in Tally(bank for bank, _ in {(bank, query) for bank, query, _ in found}).items():
-            self._matched[bank, hash_type] += n
+    def _count_matches(self, hash_type: str, found: Sequence[tuple[str, int, int]]) -> None:
+        for bank, _, distance in found:
+            self._distances[bank, hash_type][distance] += 1
+        for bank, _ in {(bank, query) for bank, query, _ in found}:
+            self._matched[bank, hash_type] += 1
 
     def _tell_banks_apart(self) -> None:
         for (name, banks), n in self._searched.items():

@@ -69,14 +69,14 @@ def test_banks_count_the_same_however_many_sets_of_them_are_asked_for():
         name = ("phash64", "md5")[i % 2]
         banks = frozenset(bank for bank in names if rng.random() < 0.5)
         if i % 3:
-            counts.count_one(HASH_TYPES[name], banks)
+            counts.count_few(HASH_TYPES[name], banks, 1 + i % 4)
         else:
-            counts.count(HASH_TYPES[name], banks, 1, LookupResponse())
-        expected.update((bank, name) for bank in banks)
+            counts.count(HASH_TYPES[name], banks, 1 + i % 4, LookupResponse())
+        expected.update({(bank, name): 1 + i % 4 for bank in banks})
         if i == 500:
             assert Scraped(counts.collect()).values("nearhash_bank_lookups_total") == expected
     assert Scraped(counts.collect()).values("nearhash_bank_lookups_total") == expected
-    assert counts.queries.counts["md5"] == 1500
+    assert counts.queries.counts["md5"] == sum(1 + i % 4 for i in range(1, 3000, 2))
 
 
 def test_a_degenerate_hash_is_a_query_but_no_lookup(counted):

@@ -1,4 +1,4 @@
-"""What is found near a lone hash in a view, against the lookup of any number."""
+"""What is found near a few hashes in a view, against the lookup of any number."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nearhash_index import calibration
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.entries import Entry, Hash
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.lone_lookup import LoneLookup
 from nearhash_index.lookup import lookup
+from nearhash_index.quick_lookup import QuickLookup
 from nearhash_index.store import DataDirectory, Generation, Registry, publish
 from nearhash_index.store.changes import Change, Remove
 from nearhash_index.store.delta import DeltaFollower
@@ -53,13 +53,15 @@ def view_of(path: Path, banks: dict[str, list[Entry]], later: dict[str, list[Cha
     return View(generation, delta)
 
 
-def both(view: View, hash_type: HashType, query: Hash) -> tuple[list[tuple[int, int]] | None, list[tuple[int, int]]]:
-    """Return what is told of one hash, and what is to be told."""
-    codes = codes_from_bytes(query.value, hash_type)
-    found = lookup(view, hash_type, codes, radius=None, banks=(), max_matches=1000)
+def both(
+    view: View, hash_type: HashType, *queries: Hash
+) -> tuple[list[tuple[int, int, int]] | None, list[tuple[int, int, int]]]:
+    """Return what is told of hashes, and what is to be told."""
+    packed = b"".join(query.value for query in queries)
+    found = lookup(view, hash_type, codes_from_bytes(packed, hash_type), radius=None, banks=(), max_matches=1000)
     reach = view.reach(hash_type, None, ())
-    told = LoneLookup(view, hash_type, reach).find(query.value)
-    return told, list(zip(found.distance.tolist(), found.entry.tolist(), strict=True))
+    told = QuickLookup(view, hash_type, reach).find(packed)
+    return told, list(zip(found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=HASH_TYPES)
@@ -85,7 +87,13 @@ def test_it_is_what_a_lookup_finds(hash_type: HashType, tmp_path: Path) -> None:
             assert told or distance > reach + 2
             absent += not told
     assert absent > 50
+    for size in (2, 7, 16):
+        for begin in range(0, 200 - size, size):
+            queries = [near(RNG, item, reach + RNG.integers(0, 4)) for item in hashes[begin : begin + size]]
+            told, expected = both(view, hash_type, *queries)
+            assert told == expected
     for item in added:
+        assert both(view, hash_type, hashes[0], item)[0] is None
         assert both(view, hash_type, item)[0] is None
         assert both(view, hash_type, random_hash(RNG, hash_type)) == ([], [])
 
@@ -95,7 +103,7 @@ def test_a_hash_of_many_entries_is_left_to_the_lookup(tmp_path: Path) -> None:
     entries = [entry(f"{i:03}", *[rare] * (i < 64), common) for i in range(65)]
     view = view_of(tmp_path, {"bank": entries}, {})
     told, expected = both(view, PHASH64, rare)
-    assert told == expected == [(0, i) for i in range(64)]
+    assert told == expected == [(0, 0, i) for i in range(64)]
     assert both(view, PHASH64, common)[0] is None
 
 

@@ -1,4 +1,4 @@
-"""A lone hash is answered as it would be among others, whichever way its call goes."""
+"""A few hashes are answered as they would be among others, whichever way their call goes."""
 
 from __future__ import annotations
 
@@ -102,6 +102,35 @@ def test_answers_are_the_same_to_the_byte(served_from_tables, large_sample, usua
     assert (matched, unsearchable) == (40, 2 if hash_type.perceptual else 0)
 
 
+@pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=str)
+def test_several_together_are_answered_alike(served_from_tables, large_sample, usual_ways, hash_type):
+    size = hash_type.size_bytes
+    values = [value for listed in large_sample.hashes(hash_type)[:40] for value in (listed, RNG.bytes(size))]
+    stubs, _ = served_from_tables
+    matches = 0
+    for count in (2, 3, 12, 16):
+        for begin in range(0, 80 - count, count):
+            # The first ones near nothing, now and then.
+            packed = b"".join(values[begin : begin + count] if begin % 3 else values[1 : 2 * count : 2])
+            usual = look_up(stubs, hash_type.number, packed, max_matches_per_hash=100)
+            before = len(usual_ways)
+            assert look_up(stubs, hash_type.number, packed) == usual
+            assert len(usual_ways) == before
+            matches += len(lookup_pb2.LookupResponse.FromString(usual).matches)
+    assert matches > 40
+    packed = b"".join([values[1], bytes(size), values[0]])
+    usual = look_up(stubs, hash_type.number, packed, max_matches_per_hash=100)
+    assert look_up(stubs, hash_type.number, packed) == usual
+    assert len(lookup_pb2.LookupResponse.FromString(usual).unsearchable) == hash_type.perceptual
+
+
+def test_more_than_a_few_go_the_usual_way(served, usual_ways):
+    stubs, _ = served
+    for count in (16, 17):
+        assert look_up(stubs, 1, FAR * count)
+    assert usual_ways == [17 * len(FAR)]
+
+
 def test_where_there_are_no_tables_matches_go_the_usual_way(served, sample, usual_ways):
     stubs, _ = served
     for value in sample.hashes(HASH_TYPES["phash64"], WIDE)[:10]:
@@ -129,17 +158,23 @@ def test_messages_that_only_resemble_it_go_the_usual_way(served, usual_ways):
     assert usual_ways == []
     for fields in ({"radius": 8}, {"banks": [WIDE]}, {"min_sequence": 1}, {"every_hash": True}):
         assert look_up(stubs, 1, FAR, **fields)
-    assert look_up(stubs, 1, FAR * 2)
-    assert len(usual_ways) == 5
-    for number, value in ((1, FAR[:7]), (5, FAR), (1, b""), (99, FAR)):
+    assert len(usual_ways) == 4
+    for number, value in ((1, FAR[:7]), (1, FAR * 2 + b"0"), (1, FAR * 16 + b"0"), (5, FAR), (1, b""), (99, FAR)):
         with pytest.raises(grpc.RpcError) as raised:
             look_up(stubs, number, value)
         assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     method = stubs.channel.unary_unary("/nearhash.v1.LookupService/Lookup")
-    # The first four bytes, and a length that is right, but of another field.
-    with pytest.raises(grpc.RpcError) as raised:
-        method(b"\x08\x01\x12\x07" + FAR, timeout=20)
-    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    # The first bytes, but another length than they say; and so many bytes as a usual one has, of another field.
+    for begin in (
+        b"\x08\x01\x12\x07",
+        b"\x08\x01\x12\x10",
+        b"\x08\x01\x12\x80\x01",
+        b"\x08\x01\x12",
+        b"\x08\x01\x42\x08",
+    ):
+        with pytest.raises(grpc.RpcError) as raised:
+            method(begin + FAR, timeout=20)
+        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_changes_are_in_its_answers(served):
@@ -163,13 +198,13 @@ def test_it_is_counted_as_others_are(tmp_path, served_from_tables, large_sample,
     stubs, scrape = served_from_tables
     value = large_sample.hashes(HASH_TYPES["phash64"], NARROW)[0]
     rows = large_sample.expected(HASH_TYPES["phash64"], [value])
-    for packed in (FAR, FAR, value):
+    for packed in (FAR, FAR * 3, FAR + value + FAR):
         look_up(stubs, 1, packed)
     assert usual_ways == []
     scraped = scrape()
     of_type = {"hash_type": "phash64"}
-    assert scraped.values("nearhash_queries_total", **of_type) == {(): 3}
-    assert scraped.values("nearhash_bank_lookups_total", **of_type) == {(NARROW,): 3, (WIDE,): 3, (EMPTY,): 3}
+    assert scraped.values("nearhash_queries_total", **of_type) == {(): 7}
+    assert scraped.values("nearhash_bank_lookups_total", **of_type) == {(NARROW,): 7, (WIDE,): 7, (EMPTY,): 7}
     matched = scraped.values("nearhash_bank_matched_lookups_total", **of_type)
     assert matched == {(bank,): 1 for _, _, bank, *_ in rows}
     assert scraped.values("nearhash_bank_match_distance_count", **of_type) == Counter((row[2],) for row in rows)
