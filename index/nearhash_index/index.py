@@ -227,7 +227,10 @@ class Index:
             If the radius is out of range.
         """
         plan = self._plan(_checked_radius(radius, self.words))
-        most_hashes = int(_SHORT_NS / max(1.0, plan.cost_ns if plan else self._brute_force_ns(radius)))
+        cost_ns = plan.cost_ns if plan else self._brute_force_ns(radius)
+        if added is not None:
+            cost_ns += added.shape[1] * calibration.brute_force_ns(self.words, radius)
+        most_hashes = int(_SHORT_NS / max(1.0, cost_ns))
         if not most_hashes:
             return None
         searched = (self._tables, plan) if plan else None

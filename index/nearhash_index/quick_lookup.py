@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from nearhash_index.hash_types import HashType
-from nearhash_index.view import Reach, View
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearhash_index.quick_search import QuickSearch
+from nearhash_index.store.generation import Segment
 
 __all__ = ["QuickLookup"]
 
@@ -15,20 +20,40 @@ class QuickLookup:
 
     Parameters
     ----------
-    reach : Reach
-        Of the view, for this hash type.
+    search : QuickSearch
+        Of the segment, for the widest of the radii.
+    segment : Segment
+        Of a generation.
+    bank : uint32[e]
+        Of each of the generation's entries.
+    radii : list of int
+        Of each bank, inclusive, in bits; negative for a bank that is not searched.
+    is_removed : callable
+        Tells whether an entry, by its row, does not match any longer.
+    has_allowlists : bool
+        Whether matches may have to be suppressed; then none is told.
+
+    Attributes
+    ----------
+    search : QuickSearch
     """
 
-    def __init__(self, view: View, hash_type: HashType, reach: Reach) -> None:
-        self._view = view
+    def __init__(
+        self,
+        search: QuickSearch,
+        segment: Segment,
+        bank: NDArray[np.uint32],
+        radii: list[int],
+        is_removed: Callable[[int], bool],
+        *,
+        has_allowlists: bool,
+    ) -> None:
+        self.search = search
         # Methods, for Python calls these sooner than objects.
-        self._search = reach.quick_search.find if reach.quick_search else None
-        if self._search:
-            segment = view.generation.segments[hash_type.name]
-            self._rows_of = segment.index.rows_of
-            # Their items are Python's numbers, which take a third of the time of NumPy's.
-            self._entry, self._bank = segment.entry.data, view.generation.entries.bank.data
-            self._radius = reach.radii[view.generation_banks].tolist()
+        self._find, self._rows_of, self._is_removed = search.find, segment.index.rows_of, is_removed
+        # Their items are Python's numbers, which take a third of the time of NumPy's.
+        self._entry, self._bank = segment.entry.data, bank.data
+        self._radii, self._has_allowlists = radii, has_allowlists
 
     def find(self, packed: bytes) -> list[tuple[int, int, int]] | None:
         """Find the entries near each hash.
@@ -43,11 +68,11 @@ class QuickLookup:
         list of (query, distance in bits, number of the entry in the view), in the order of answers; at most 64. None if
         `lookup` has to be asked: the hashes are too many, or the index or the banks do not make it that easy.
         """
-        hits = self._search(packed) if self._search else None
+        hits = self._find(packed)
         if not hits:
             # Near nothing, as most are; or not to be told.
             return hits
-        if self._view.has_allowlists:
+        if self._has_allowlists:
             return None
         rows = [(query, distance, self._rows_of(code)) for query, code, distance in hits]
         if sum(len(of_code) for _, _, of_code in rows) > _MOST_ROWS:
@@ -56,6 +81,6 @@ class QuickLookup:
         for query, distance, of_code in rows:
             for row in of_code:
                 number = self._entry[row]
-                if distance <= self._radius[self._bank[number]] and not self._view.is_removed(number):
+                if distance <= self._radii[self._bank[number]] and not self._is_removed(number):
                     nearest[query, number] = min(distance, nearest.get((query, number), distance))
         return sorted((query, distance, number) for (query, number), distance in nearest.items())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nearhash_index.entries import Bank, EntryKey
 from nearhash_index.errors import BankDisabled, UnknownName
 from nearhash_index.hash_types import HashType, check_radius
-from nearhash_index.quick_search import QuickSearch
+from nearhash_index.quick_lookup import QuickLookup
 from nearhash_index.store.delta import Delta
 from nearhash_index.store.generation import Generation
 
@@ -43,17 +43,13 @@ class Reach(NamedTuple):
         Inclusive, in bits; -1 for a bank that is not searched.
     widest : int
         The largest of them.
-    quick_search : QuickSearch, optional
-        Finds what is within the widest of a few hashes, where that is quick.
+    quick : QuickLookup, optional
+        Looks a few hashes up, where that takes little.
     """
 
     radii: NDArray[np.int64]
     widest: int
-    quick_search: QuickSearch | None
-
-    def is_absent(self, packed: bytes) -> bool:
-        """Return True if a lookup of these hashes is known to find nothing; False if the lookup has to be made."""
-        return self.quick_search is not None and self.quick_search.find(packed) == []
+    quick: QuickLookup | None
 
 
 @dataclass(frozen=True)
@@ -163,14 +159,25 @@ class View:
             for bank in self.banks
         ]
         widest = max(radii, default=_NOT_SEARCHED)
-        return Reach(np.array(radii, dtype=np.int64), widest, self._quick_search(hash_type, widest))
+        of_banks = np.array(radii, dtype=np.int64)
+        return Reach(of_banks, widest, self._quick(hash_type, of_banks, widest))
 
-    def _quick_search(self, hash_type: HashType, radius: int) -> QuickSearch | None:
+    def _quick(self, hash_type: HashType, radii: NDArray[np.int64], widest: int) -> QuickLookup | None:
         segment = self.generation.segments.get(hash_type.name)
-        delta = self.delta.segments.get(hash_type.name)
-        if radius == _NOT_SEARCHED or segment is None:
+        if widest == _NOT_SEARCHED or segment is None:
             return None
-        return segment.index.quick_search(hash_type, radius, None if delta is None else delta.planes)
+        delta = self.delta.segments.get(hash_type.name)
+        search = segment.index.quick_search(hash_type, widest, None if delta is None else delta.planes)
+        if search is None:
+            return None
+        return QuickLookup(
+            search,
+            segment,
+            self.generation.entries.bank,
+            radii[self.generation_banks].tolist(),
+            self.is_removed,
+            has_allowlists=self.has_allowlists,
+        )
 
     def is_removed(self, row: int) -> bool:
         """Tell whether an entry of the generation does not match any longer; O(log removals)."""

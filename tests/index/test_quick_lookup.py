@@ -13,7 +13,6 @@ from nearhash_index.codes import codes_from_bytes
 from nearhash_index.entries import Entry, Hash
 from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.lookup import lookup
-from nearhash_index.quick_lookup import QuickLookup
 from nearhash_index.store import DataDirectory, Generation, Registry, publish
 from nearhash_index.store.changes import Change, Remove
 from nearhash_index.store.delta import DeltaFollower
@@ -27,7 +26,7 @@ RNG = np.random.default_rng(5)
 @pytest.fixture(autouse=True)
 def tables(monkeypatch) -> None:
     """Let the few codes of a test have tables."""
-    monkeypatch.setattr(calibration, "brute_force_ns", lambda words, radius: 1000.0 * words + radius)
+    monkeypatch.setattr(calibration, "brute_force_ns", lambda words, radius: 50.0 * words + radius / 50)
 
 
 def view_of(path: Path, banks: dict[str, list[Entry]], later: dict[str, list[Change]], allowlist: str = "") -> View:
@@ -59,9 +58,11 @@ def both(
     """Return what is told of hashes, and what is to be told."""
     packed = b"".join(query.value for query in queries)
     found = lookup(view, hash_type, codes_from_bytes(packed, hash_type), radius=None, banks=(), max_matches=1000)
-    reach = view.reach(hash_type, None, ())
-    told = QuickLookup(view, hash_type, reach).find(packed)
-    return told, list(zip(found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True))
+    quick = view.reach(hash_type, None, ()).quick
+    assert quick is not None
+    return quick.find(packed), list(
+        zip(found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=HASH_TYPES)

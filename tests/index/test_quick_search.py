@@ -206,3 +206,5 @@ def test_long_searches_are_not_made() -> None:
         index = Index.with_bands(planes_of(unique[:n]), postings, [])
         assert (index.explain(31).expected_us <= 200) == is_short
         assert (index.quick_search(HASH_TYPES["md5"], 31, None) is not None) == is_short
+    few = Index.with_bands(planes_of(unique[:1000]), postings, [])
+    assert few.quick_search(HASH_TYPES["md5"], 31, planes_of(unique)) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from nearhash.v1 import lookup_pb2
 from nearhash_index.degenerate import degenerate_reason
 from nearhash_index.hash_types import HashType
@@ -9,30 +11,34 @@ from nearhash_index.lookup import Found, stored_hashes
 from nearhash_index.view import View
 from nearhash_service.config import Caller
 
-__all__ = ["add_found", "add_match"]
+__all__ = ["add_few", "add_found"]
 
 
-def add_match(
-    response: lookup_pb2.LookupResponse, view: View, query: int, distance: int, number: int
-) -> lookup_pb2.Match:
-    """Add a match with an entry of the view, by its number: in place, since to extend copies each message."""
-    match = response.matches.add()
-    match.query, match.distance = query, distance
-    match.bank, match.entry_id, match.source, labels = view.entry(number)
-    match.labels.extend(labels)
-    return match
+def add_few(
+    response: lookup_pb2.LookupResponse, first: int, view: View, found: Iterable[tuple[int, int, int]]
+) -> list[lookup_pb2.Match]:
+    """Add what was found for queries, the first of which is number `first` of the lookup; return it as messages.
+
+    Of each match there is the query, the distance, and the number of the entry in the view.
+    """
+    matches = []
+    for query, distance, number in found:
+        # In place, since to extend copies each message.
+        match = response.matches.add()
+        match.query, match.distance = first + query, distance
+        match.bank, match.entry_id, match.source, labels = view.entry(number)
+        match.labels.extend(labels)
+        matches.append(match)
+    return matches
 
 
 def add_found(
     response: lookup_pb2.LookupResponse, first: int, view: View, hash_type: HashType, found: Found, caller: Caller
 ) -> None:
     """Add what was found for a block of the queries, the first of which is number `first` of the lookup."""
-    matches = [
-        add_match(response, view, first + query, distance, number)
-        for query, distance, number in zip(
-            found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True
-        )
-    ]
+    matches = add_few(
+        response, first, view, zip(found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True)
+    )
     for match, (hash_index, hash_count) in zip(matches, found.places or (), strict=False):
         match.hash_index, match.hash_count = hash_index, hash_count
     if caller.read_hashes:

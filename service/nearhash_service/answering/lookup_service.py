@@ -10,7 +10,7 @@ from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
 from nearhash_index.lookup import lookup
 from nearhash_service.access.callers import check_banks, current_caller
-from nearhash_service.answering.lookup_answers import add_found
+from nearhash_service.answering.lookup_answers import add_few, add_found
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.answering.wire_types import hash_type_of
 from nearhash_service.metrics.lookups import LookupCounts
@@ -56,16 +56,19 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         radius = request.radius if request.HasField("radius") else None
         reach = view.reach(hash_type, radius, banks, caller.banks)
         response = lookup_pb2.LookupResponse(generation=view.generation.manifest.number, sequence=view.sequence)
+        quick = None if request.every_hash or caller.read_hashes else reach.quick
+        width = hash_type.size_bytes
         query_s = self._costs.query_s(view, hash_type, reach.widest)
         for block in self._admission.blocks(context, count, query_s):
-            # The commonest call is an upload's hash or a few, near nothing.
-            if reach.is_absent(hashes):
+            packed = hashes[block.start * width : block.stop * width]
+            few = quick.find(packed) if quick else None
+            if few is not None and len(few) <= max_matches:
+                add_few(response, block.start, view, few)
                 continue
-            width = hash_type.size_bytes
             found = lookup(
                 view,
                 hash_type,
-                codes_from_bytes(hashes[block.start * width : block.stop * width], hash_type),
+                codes_from_bytes(packed, hash_type),
                 radius=radius,
                 banks=banks,
                 max_matches=max_matches,

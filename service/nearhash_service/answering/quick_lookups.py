@@ -9,16 +9,16 @@ whose matches are not found as easily.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import grpc
 
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.quick_lookup import QuickLookup
 from nearhash_index.view import Reach, View
 from nearhash_service.access.callers import current_caller
-from nearhash_service.answering.lookup_answers import add_match
+from nearhash_service.answering.lookup_answers import add_few
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.config import Caller
 from nearhash_service.interceptors import Handler, UnaryInterceptor
@@ -61,7 +61,7 @@ _KINDS = {
 class _Ready(NamedTuple):
     """What the answers of one view to one kind of message have in common."""
 
-    lookup: QuickLookup
+    find: Callable[[bytes], list[tuple[int, int, int]] | None] | None
     reach: Reach
     banks: frozenset[str]
     generation: int
@@ -119,7 +119,7 @@ class QuickLookups(UnaryInterceptor):
             ready = self._make_ready(view, kind, caller)
         # This takes hardly longer than to find out whether anybody still waits for it.
         packed = message[len(begin) :]
-        found = ready.lookup.find(packed)
+        found = ready.find(packed) if ready.find else None
         if found is None or (found and caller.read_hashes):
             return None
         current_lane.get().learn(ready.cost_s)
@@ -130,7 +130,7 @@ class QuickLookups(UnaryInterceptor):
             self._counts.count_few(hash_type, ready.banks, count)
             return ready.nothing
         response = lookup_pb2.LookupResponse(generation=ready.generation, sequence=view.sequence)
-        matches = [add_match(response, view, query, distance, number) for query, distance, number in found]
+        matches = add_few(response, 0, view, found)
         self._counts.count_few(
             hash_type, ready.banks, count, [(match.bank, match.query, match.distance) for match in matches]
         )
@@ -140,7 +140,7 @@ class QuickLookups(UnaryInterceptor):
         number = view.generation.manifest.number
         reach = view.reach(kind.hash_type, None, (), caller.banks)
         ready = _Ready(
-            QuickLookup(view, kind.hash_type, reach),
+            reach.quick.find if reach.quick else None,
             reach,
             view.searched_banks((), caller.banks),
             number,

@@ -192,4 +192,5 @@ def _warm(view: View, between_steps: Callable[[], object]) -> None:
             segment.index.warm([radius])
             between_steps()
             segment.index.count_candidates(query, radius)
-            view.reach(hash_type, radius, ()).is_absent(bytes(hash_type.size_bytes))
+            if quick := view.reach(hash_type, radius, ()).quick:
+                quick.find(bytes(hash_type.size_bytes))

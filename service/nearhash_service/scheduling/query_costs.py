@@ -67,7 +67,7 @@ class CandidateSample:
         if reach.widest < 0:
             return
         packed = hashes[: hash_type.size_bytes]
-        met = reach.quick_search.count_candidates(packed) if reach.quick_search else None
+        met = reach.quick.search.count_candidates(packed) if reach.quick else None
         if met is None:
             met = _count_candidates(view, hash_type, packed, reach.widest)
         self._counts.count_candidates(hash_type, met)
