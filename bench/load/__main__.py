@@ -34,8 +34,10 @@ SCENARIOS |= {
     "reloads-phash64-1e5": lambda: reloads(SMALL, seconds=3.0),
     "reloads-phash64-1e7": lambda: reloads(LARGE, seconds=6.0),
     "overload-phash64-1e7": lambda: overload(LARGE, BATCH),
+    "overload-phash64-1e7-batch-128": lambda: overload(LARGE, 128),
     # As near to single hashes as a generator on one core comes.
     "overload-phash64-1e7-batch-16": lambda: overload(LARGE, 16),
+    "overload-phash64-1e7-impatient": lambda: overload(LARGE, 16, times=2, deadline_s=0.3, connections=32),
     "start-phash64-1e7": lambda: starting(LARGE),
     "http-peer-pdq256-1e6": lambda: http_peer(PEER_PDQ),
 }

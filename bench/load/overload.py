@@ -1,4 +1,4 @@
-"""Three times as many calls as a worker can answer: what it still answers in time, and whether it says it is well."""
+"""More calls than a worker can answer: what it still answers in time, and whether it says it is well."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 __all__ = ["overload"]
 
-_TIMES = 3
 _ROUNDS, _ROUND_S = 3, 3.0
 _ABOVE_S = 20.0
 """Long beside the 0.3 s in which a worker takes notice: p99 is that of an overload, and not of its beginning."""
-_PEAK, _BELOW, _ABOVE = "peak", "at 80 % of peak", "at 3 times the peak"
-_DEADLINE_S = 1.0
-_HEALTH_EVERY_S = 0.1
+_PEAK, _BELOW, _ABOVE = "peak", "at 80 % of peak", "above the peak"
+_HEALTH_EVERY_S, _HEALTH_TIMEOUT_S = 0.1, 1.0
 
 
-def overload(listed: Listed, batch: int) -> dict[str, Any]:
-    """Send one worker its peak, 80 % of it, and three times its peak, with a deadline of a second, in turn.
+def overload(
+    listed: Listed, batch: int, *, times: int = 3, deadline_s: float = 1.0, connections: int = 4
+) -> dict[str, Any]:
+    """Send one worker its peak, 80 % of it, and so many times its peak, in turn.
 
     Goodput and p99 are compared within each round: the machine is not the same from one to the next. Batches keep the
     generator cheap enough to send so much from one core.
@@ -41,7 +41,7 @@ def overload(listed: Listed, batch: int) -> dict[str, Any]:
     requests = listed.requests(200_000 // batch, batch, seed=5)
     found: dict[str, list[Answers]] = {name: [] for name in (_PEAK, _BELOW, _ABOVE)}
     with serving(listed.published(), workers=1, cpus=server_cpus) as server:
-        calls = Calls(server.addresses, LOOKUP, requests, deadline_s=_DEADLINE_S, cpus=cpus)
+        calls = Calls(server.addresses, LOOKUP, requests, deadline_s=deadline_s, connections=connections, cpus=cpus)
         under_way, _ = peak(calls, seconds=1.0)
         before_bytes = proportional_bytes(server.workers())
         with _watching_health(server.addresses[0]) as health:
@@ -49,14 +49,16 @@ def overload(listed: Listed, batch: int) -> dict[str, Any]:
                 found[_PEAK].append(closed_loop(calls, under_way=under_way, seconds=_ROUND_S))
                 rate = found[_PEAK][-1].ok_per_s
                 found[_BELOW].append(open_loop(calls, calls_per_s=rate * 0.8, seconds=_ROUND_S))
-                found[_ABOVE].append(open_loop(calls, calls_per_s=rate * _TIMES, seconds=_ABOVE_S))
+                found[_ABOVE].append(open_loop(calls, calls_per_s=rate * times, seconds=_ABOVE_S))
         after_bytes = proportional_bytes(server.workers())
     return {
         "list": listed.name,
         "radius": listed.radius,
         "seed": SEED,
         "batch": batch,
-        "deadline_s": _DEADLINE_S,
+        "times": times,
+        "deadline_s": deadline_s,
+        "connections": connections,
         "overload_s": _ABOVE_S,
         "server_cpus": server_cpus,
         "generator_cpus": cpus,
@@ -90,7 +92,7 @@ def _watching_health(address: str) -> Iterator[Counter[str]]:
             while not stop.wait(_HEALTH_EVERY_S):
                 started_s = time.monotonic()
                 try:
-                    answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=_DEADLINE_S)
+                    answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_S)
                     seen[health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)] += 1
                 except grpc.RpcError as error:
                     seen[error.code().name] += 1

@@ -139,7 +139,7 @@ def _reloads(record: Record) -> Iterator[str]:
 
 
 def _overload(record: Record) -> Iterator[str]:
-    at_peak, below, above = (record[name] for name in ("peak", "at 80 % of peak", "at 3 times the peak"))
+    at_peak, below, above = (record[name] for name in ("peak", "at 80 % of peak", "above the peak"))
     goodput = record["goodput_by_round"]
     of_peak, of_below = (
         statistics.median(ours / theirs for ours, theirs in zip(*by_round, strict=True))
@@ -147,15 +147,18 @@ def _overload(record: Record) -> Iterator[str]:
     )
     before, after = (f"{size_bytes / MB:,.0f} MB" for size_bytes in record["worker_pss_bytes"])
     yield ""
-    yield f"## Three times the peak: {record['list']}, batches of {record['batch']}"
+    yield (
+        f"## {record['times']} times the peak: {record['list']}, batches of {record['batch']}, "
+        f"deadline {record['deadline_s']:g} s, {record['connections']} connections"
+    )
     yield from _paragraph(
-        f"{len(goodput)} rounds of the peak in a closed loop, 80 % of it in an open one, and three times the peak for "
-        f"{record['overload_s']:g} s; deadline {record['deadline_s']:g} s; medians, and ratios within a round. "
+        f"{len(goodput)} rounds of the peak in a closed loop, 80 % of it in an open one, and {record['times']} times "
+        f"the peak for {record['overload_s']:g} s; medians, and ratios within a round. "
         f"Peak {at_peak['ok_per_s']:.0f} calls/s. Answered OK in time during the overload: "
         f"{above['ok_per_s']:.0f} calls/s, **{statistics.median(goodput):.0%} of the peak** "
         f"({min(goodput):.0%} to {max(goodput):.0%}); p99 of those {above['median_p99_ms']:.0f} ms, "
         f"**{of_peak:.1f} times** that at the peak, {at_peak['median_p99_ms']:.0f} ms, and {of_below:.1f} times that "
-        f"at 80 % of it, {below['median_p99_ms']:.0f} ms. Three times the peak: {_counted(above['statuses'])}; 80 %: "
+        f"at 80 % of it, {below['median_p99_ms']:.0f} ms. Above the peak: {_counted(above['statuses'])}; 80 %: "
         f"{_counted(below['statuses'])}. Health: {_counted(record['health'])}. Memory of the worker: {before} before, "
         f"{after} after."
     )

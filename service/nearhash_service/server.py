@@ -35,6 +35,7 @@ from nearhash_service.errors import Unauthenticated
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.scheduling.admission import Admission
 from nearhash_service.scheduling.lanes import Lanes
+from nearhash_service.scheduling.late_calls import LateCalls
 from nearhash_service.scheduling.query_costs import CandidateSample
 from nearhash_service.scheduling.rate_limits import RateLimits
 from nearhash_service.scheduling.reception import Reception
@@ -121,6 +122,7 @@ class Server:
         self.registry = Registry(directory)
         self._served = ServedView(directory, self.registry, on_demand=reload_interval_s is None)
         instruments.own.register(ServedMetrics(self._served))
+        instruments.joint.register(LateCalls(self._lanes.working()))
         self._reload_interval_s = reload_interval_s
         self._board = board
         self._callers = callers or FollowedCallers()

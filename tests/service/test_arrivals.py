@@ -135,6 +135,21 @@ def test_messages_that_wait_for_a_thread_are_counted(channel, pool, go):
     assert (pool.waiting, pool.waiting_bytes) == (0, 0)
 
 
+def test_calls_that_nobody_waits_for_any_more_are_counted_and_not_answered(channel, pool, go, answered):
+    first = channel.unary_unary(METHOD).future(b"wait")
+    eventually(lambda: answered)
+    others = [channel.unary_unary(METHOD).future(b"%d" % i, timeout=(0.2, 20)[i % 2]) for i in range(10)]
+    for call in others[::2]:
+        assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    # The server hears of it a moment later, if at all before it looks at its own clock.
+    sleep(0.3)
+    assert pool.late_count == 0
+    go.set()
+    assert [first.result(10), *(call.result(10) for call in others[1::2])] == [b"tiaw", b"1", b"3", b"5", b"7", b"9"]
+    assert pool.late_count == 5
+    assert answered == [b"wait", b"1", b"3", b"5", b"7", b"9"]
+
+
 @pytest.mark.parametrize(
     ("message", "code"), [(None, grpc.StatusCode.UNIMPLEMENTED), (b"damaged", grpc.StatusCode.INTERNAL)]
 )

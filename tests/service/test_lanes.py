@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -39,7 +41,7 @@ def test_so_much_may_wait_as_is_configured(lane):
 def test_after_a_refusal_a_tenth_may_wait_until_nothing_was_refused_for_a_while(lane, monkeypatch):
     assert is_full_with(lane, 1010)
     assert [is_full_with(lane, waiting) for waiting in (0, 90, 110, 990)] == [False, False, True, True]
-    monkeypatch.setattr(lane, "_overloaded_until_s", 0.0)
+    monkeypatch.setattr(lane, "_overloaded_until_s", -math.inf)
     assert [is_full_with(lane, waiting) for waiting in (110, 990)] == [False, False]
 
 
@@ -55,10 +57,62 @@ def test_while_it_refuses_half_of_its_threads_answer(monkeypatch, request):
     assert thread_count() == 4
     assert is_full_with(lane, 1010)
     eventually(lambda: thread_count() == 2)
-    monkeypatch.setattr(lane, "_overloaded_until_s", 0.0)
+    monkeypatch.setattr(lane, "_overloaded_until_s", -math.inf)
     assert not is_full_with(lane, 990)
     assert thread_count() == 4
     lane.pool.shutdown()
+
+
+@pytest.fixture
+def many_threads(monkeypatch, request) -> Iterator[Callable[[float], tuple[Lane, Callable[[], int]]]]:
+    """Make a lane of four threads whose calls cost so much; it is returned with what counts its threads."""
+    monkeypatch.setattr(lanes, "_QUIET_S", 60.0)
+    name, made = request.node.name, []
+
+    def make(cost_s: float) -> tuple[Lane, Callable[[], int]]:
+        lane = Lane(name, 4, 0.15, Buckets(SECONDS), cost_s)
+        made.append(lane)
+
+        def thread_count() -> int:
+            submitted(lane.pool, divmod, 7, 2).result(10)
+            return sum(thread.name == name for thread in threading.enumerate())
+
+        return lane, thread_count
+
+    yield make
+    for lane in made:
+        lane.pool.shutdown()
+
+
+def give_up(lane: Lane, count: int) -> None:
+    """Let so many callers not wait for their turn."""
+    lane.pool._arrivals.late_count += count
+    assert not lane.is_full()
+
+
+def test_one_thread_answers_small_calls_while_callers_do_not_wait_for_their_turn(many_threads, monkeypatch):
+    lane, thread_count = many_threads(0.0002)
+    give_up(lane, 19)
+    assert thread_count() == 4
+    give_up(lane, 1)
+    eventually(lambda: thread_count() == 1)
+    monkeypatch.setattr(lane._lateness, "_end_s", -math.inf)
+    assert not lane.is_full()
+    assert thread_count() == 4
+
+
+def test_a_few_who_give_up_now_and_then_change_nothing(many_threads, monkeypatch):
+    monkeypatch.setattr(lanes, "_COUNTED_S", -math.inf)
+    lane, thread_count = many_threads(0.0002)
+    for _ in range(10):
+        give_up(lane, 19)
+    assert thread_count() == 4
+
+
+def test_calls_that_are_not_small_keep_their_threads(many_threads):
+    lane, thread_count = many_threads(0.001)
+    give_up(lane, 100)
+    assert thread_count() == 4
 
 
 def test_a_lane_with_too_much_to_keep_is_full(lane, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from time import monotonic
 
 import pytest
 from prometheus_client import Counter
@@ -154,6 +155,20 @@ def test_more_may_wait_again_some_time_after_the_last_refusal(make, monkeypatch)
         lookups.end(i)
         futures[i].result(10)
     assert lookups.order == [0, 4, 5, 6]
+
+
+def test_after_one_that_had_to_be_ended_less_is_too_much(make, monkeypatch):
+    lookups = make(most_wait_s=100 * COST_S)
+    just_now_s = monotonic() - 0.1
+    monkeypatch.setattr(lookups.turns._overload, "_end_s", just_now_s)
+    monkeypatch.setattr(lookups.turns._overload, "_quiet_at_s", just_now_s)
+    futures = [lookups.send(i) for i in range(5)]
+    for future in futures[1:4]:
+        with pytest.raises(Overloaded):
+            future.result(10)
+    for i in (0, 4):
+        lookups.end(i)
+        futures[i].result(10)
 
 
 def test_one_that_is_not_wanted_any_more_gives_its_place_up(make):

@@ -77,9 +77,16 @@ def refuse_at_once(submitted: Sequence[Any], status: grpc.Status) -> bool:
 
 
 class Arrivals:
-    """Awaits the messages of calls, in the thread that polls gRPC."""
+    """Awaits the messages of calls, in the thread that polls gRPC.
+
+    Attributes
+    ----------
+    late_count : int
+        Calls so far whose callers had gone, or did not wait any longer, when it was their turn.
+    """
 
     def __init__(self) -> None:
+        self.late_count = 0
         self._awaited: dict[Any, None] = {}
         self._given_up = 0
         self._told_s = -math.inf
@@ -105,7 +112,7 @@ class Arrivals:
             finished = take(message_event)
             message, state.request = state.request, None
             # Where none has come, gRPC finds out why, and answers that.
-            get = ask if message is None else lambda: message if _server._is_rpc_state_active(state) else None
+            get = ask if message is None else partial(self._still_wanted, state, message)
             size_bytes = len(message) if isinstance(message, bytes) else 0
             then(partial(submitted.func, respond, event, state, behavior, get, deserialize, serialize), size_bytes)
             return finished
@@ -115,6 +122,13 @@ class Arrivals:
         state.due.add(_server._RECEIVE_MESSAGE_TOKEN)
         if len(self._awaited) > _MOST_AWAITED:
             self._give_up_oldest()
+
+    def _still_wanted(self, state: Any, message: Any) -> Any:
+        if _server._is_rpc_state_active(state):
+            return message
+        # By several threads: one that is not counted makes no difference.
+        self.late_count += 1
+        return None
 
     def _give_up_oldest(self) -> None:
         oldest = next(iter(self._awaited))

@@ -87,6 +87,8 @@ class CallPool(ThreadPoolExecutor):
 
     def use_threads(self, count: int) -> None:
         """Answer so many calls at a time from now on."""
+        if count == self._usual_count:
+            return
         with self._lock:
             self._usual_count = count
             missing = count + self._aside - self._thread_count
@@ -106,6 +108,11 @@ class CallPool(ThreadPoolExecutor):
         finally:
             with self._lock:
                 self._aside -= 1
+
+    @property
+    def late_count(self) -> int:
+        """Calls so far whose callers had given them up when it was their turn."""
+        return self._arrivals.late_count
 
     def unfinished(self) -> int:
         """Return how many calls wait or are being answered."""

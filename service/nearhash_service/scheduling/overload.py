@@ -32,11 +32,13 @@ class Overload:
         """Tell whether there is overload."""
         return now_s <= min(self._quiet_at_s, self._end_s)
 
+    def has_just_ended(self, now_s: float) -> bool:
+        """Tell whether one has ended a short while ago, though something was still refused."""
+        return self._quiet_at_s >= self._end_s and self._end_s < now_s < self._end_s + self._lasts_s
+
     def begin(self, now_s: float) -> None:
         """Begin: there is too much, and something is refused."""
-        went_on = self._quiet_at_s >= self._end_s
-        is_soon = went_on and now_s < self._end_s + self._lasts_s
-        self._lasts_s = min(2 * self._lasts_s, _LONGEST_S) if is_soon else _FIRST_S
+        self._lasts_s = min(2 * self._lasts_s, _LONGEST_S) if self.has_just_ended(now_s) else _FIRST_S
         self._end_s = now_s + self._lasts_s
         self.go_on(now_s)
 

@@ -96,7 +96,7 @@ class Turns:
         with self._lock:
             self._waiting.append(waiting)
             self._waiting_s += waiting.cost_s
-            if len(self._waiting) > _ALWAYS_WAIT and self._waiting_s > self._most_wait_s:
+            if len(self._waiting) > _ALWAYS_WAIT and self._is_too_much():
                 self._begin_overload()
             self._give_turns()
         try:
@@ -107,6 +107,10 @@ class Turns:
             raise
         if waiting.refused_for_s is not None:
             raise self._overloaded(waiting.refused_for_s)
+
+    def _is_too_much(self) -> bool:
+        """Tell whether more than a few are too many. Lock held by caller."""
+        return self._waiting_s > self._most_wait_s or self._overload.has_just_ended(monotonic())
 
     def _begin_overload(self) -> None:
         """Refuse those that have waited for longest, until so many wait as work. Lock held by caller."""

@@ -47,6 +47,13 @@ def test_each_that_begins_soon_after_lasts_for_twice_as_long_up_to_a_minute(over
     assert lasted_s == pytest.approx([8, 16, 32, 64, 64], abs=0.2)
 
 
+def test_it_has_just_ended_for_as_long_as_it_lasted(overload):
+    overload.begin(100.0)
+    assert not overload.has_just_ended(101.5)
+    now_s = end_s(overload, 200.0)
+    assert [overload.has_just_ended(at_s) for at_s in (207.0, now_s, 215.9, 216.1)] == [False, True, True, False]
+
+
 def test_one_that_begins_later_is_a_new_one(overload):
     now_s = end_s(overload, end_s(overload, 100.0) + 0.2)
     assert end_s(overload, now_s + 17.0) == pytest.approx(now_s + 17.0 + 8.0, abs=0.2)
