@@ -20,7 +20,7 @@ from nearhash_index.layout import choose_bands
 from nearhash_index.matches import Hits, Matches
 from nearhash_index.plan import Plan, Planner
 from nearhash_index.planes import Planes, codes_of, planes_of
-from nearhash_index.quick_search import QuickSearch
+from nearhash_index.quick_search import MOST_HASHES, QuickSearch
 from nearhash_index.tables import Tables
 from nearhash_index.unique import Postings, collapse
 
@@ -34,8 +34,6 @@ _MOST_CODES = 2**32 - 1
 _RADIUS_PER_WORD = 8
 _SHORT_NS = 200_000
 """Others can wait so long for the GIL."""
-_MOST_QUICK = 16
-"""Hashes. A search in full for more takes hardly longer."""
 _LEAST_NS_PER_THREAD = 200_000
 """To start a thread takes about as long."""
 
@@ -234,7 +232,7 @@ class Index:
         if not most_hashes:
             return None
         searched = (self._tables, plan) if plan else None
-        return QuickSearch(hash_type, radius, min(most_hashes, _MOST_QUICK), self._planes, searched, added)
+        return QuickSearch(hash_type, radius, min(most_hashes, MOST_HASHES), self._planes, searched, added)
 
     def warm(self, radii: Iterable[int]) -> None:
         """Plan for those radii and load the kernels, so that the first queries are fast, too."""

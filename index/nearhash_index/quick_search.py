@@ -15,8 +15,10 @@ from nearhash_index.plan import Plan
 from nearhash_index.planes import Planes
 from nearhash_index.tables import Tables
 
-__all__ = ["QuickSearch"]
+__all__ = ["MOST_HASHES", "QuickSearch"]
 
+MOST_HASHES = 16
+"""To search for together; a search in full for more takes hardly longer."""
 _MOST_HITS = 64
 
 

@@ -15,13 +15,13 @@ from nearhash_index.degenerate import degenerate_rows
 from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.plan import Limits
 from nearhash_index.planes import planes_of
-from nearhash_index.quick_search import QuickSearch
+from nearhash_index.quick_search import MOST_HASHES, QuickSearch
 from nearhash_index.unique import collapse
 
 from .cases import all_cases, flip_bits, random_codes
 from .test_tables import plan_of
 
-MOST_HASHES, MOST_HITS = 16, 64
+MOST_HITS = 64
 TYPES = pytest.mark.parametrize("hash_type", HASH_TYPES.values(), ids=HASH_TYPES)
 
 
@@ -189,6 +189,25 @@ def test_a_query_that_tables_leave_to_brute_force_is_not_told() -> None:
     object.__setattr__(plan, "limits", Limits(entries=0, unsampled=0, candidates=64))
     search = QuickSearch(hash_type, 8, MOST_HASHES, planes, (tables.build(planes, bands), plan), None)
     assert told(search, random_codes(rng, 20, 1), hash_type) == [None] * 20
+
+
+def test_what_one_search_leaves_to_brute_force_does_not_spoil_the_next() -> None:
+    rng = np.random.default_rng(7)
+    hash_type = HASH_TYPES["phash64"]
+    center = random_codes(rng, 1, 1)
+    dense, _ = collapse(flip_bits(rng, np.repeat(center, 500, axis=0), 8))
+    planes, bands = (
+        tables.read_only(planes_of(np.concatenate([dense, random_codes(rng, 3000, 1)]))),
+        equal_bands(1, 4, 10),
+    )
+    plan = plan_of(bands, 1, (2, 2, 1, 0))
+    object.__setattr__(plan, "limits", Limits(entries=10**9, unsampled=10**9, candidates=64))
+    search = QuickSearch(hash_type, 8, MOST_HASHES, planes, (tables.build(planes, bands), plan), None)
+    far = random_codes(rng, 8, 1)
+    packed, of_center = codes_to_bytes(far, hash_type), codes_to_bytes(center, hash_type)
+    assert search.find(packed) == []
+    assert search.find(packed[:40] + of_center) is None
+    assert search.find(packed) == []
 
 
 def test_of_more_hashes_than_there_is_room_for_nothing_is_told() -> None:

@@ -15,11 +15,13 @@ from nearhash.v1 import lookup_pb2
 from nearhash_index import calibration
 from nearhash_index.codes import codes_from_bytes
 from nearhash_index.hash_types import HASH_TYPES
+from nearhash_index.quick_lookup import QuickLookup
 from nearhash_index.store import DataDirectory, Generation
 from nearhash_service.access.followed_callers import FollowedCallers
 from nearhash_service.answering.lookup_service import LookupService
 from nearhash_service.config import Caller
 from nearhash_service.metrics.instruments import Instruments
+from nearhash_service.scheduling import admission
 from nearhash_service.server import Server
 
 from .calls import RNG, apply, change, hash_message, upsert
@@ -122,6 +124,35 @@ def test_several_together_are_answered_alike(served_from_tables, large_sample, u
     usual = look_up(stubs, hash_type.number, packed, max_matches_per_hash=100)
     assert look_up(stubs, hash_type.number, packed) == usual
     assert len(lookup_pb2.LookupResponse.FromString(usual).unsearchable) == hash_type.perceptual
+
+
+def test_what_is_asked_beside_holds_for_few_hashes_and_in_every_block(served_from_tables, large_sample, monkeypatch):
+    hash_type = HASH_TYPES["phash64"]
+    listed = large_sample.hashes(hash_type)
+    # Of the first one there are several matches.
+    copies = max(listed, key=lambda value: len(large_sample.expected(hash_type, [value])))
+    packed = copies + RNG.bytes(8) + b"".join(listed[:4])
+    stubs, _ = served_from_tables
+
+    def answers() -> list[lookup_pb2.LookupResponse]:
+        fields = (
+            {"radius": 1},
+            {"max_matches_per_hash": 1},
+            {"banks": [WIDE]},
+            {"min_sequence": 1},
+            {"every_hash": True},
+        )
+        return [lookup_pb2.LookupResponse.FromString(look_up(stubs, 1, packed, **each)) for each in fields]
+
+    quick = answers()
+    monkeypatch.setattr(admission, "_BLOCK_S", 1e-9)
+    assert answers() == quick
+    monkeypatch.setattr(QuickLookup, "find", lambda *_: None)
+    assert answers() == quick
+    _, at_most_one, *_ = quick
+    assert list(at_most_one.truncated)[:1] == [0]
+    assert {match.query for match in at_most_one.matches} == {0, 2, 3, 4, 5}
+    assert all(match.hash_count for match in quick[-1].matches)
 
 
 def test_more_than_a_few_go_the_usual_way(served, usual_ways):

@@ -131,8 +131,10 @@ def test_of_too_many_only_the_newest_wait_on_and_others_are_refused_at_once(make
             future.result(10)
         assert refused.value.retry_after_s >= COST_S
     for i in (5, 6):
+        quiet_at_s = lookups.turns._overload._quiet_at_s
         with pytest.raises(Overloaded):
             lookups.send(i).result(10)
+        assert lookups.turns._overload._quiet_at_s > quiet_at_s
     lookups.end(0)
     futures.append(lookups.send(7))
     lookups.end(4)

@@ -16,6 +16,7 @@ import grpc
 
 from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES, HashType
+from nearhash_index.quick_search import MOST_HASHES
 from nearhash_index.view import Reach, View
 from nearhash_service.access.callers import current_caller
 from nearhash_service.answering.lookup_answers import add_few
@@ -30,7 +31,6 @@ from nearhash_service.sight.current_call import note_lookup
 __all__ = ["QuickLookups"]
 
 _LOOKUP = "/nearhash.v1.LookupService/Lookup"
-_MOST_HASHES = 16
 _ONE_BYTE, _MORE = 0x7F, 0x80
 
 
@@ -54,7 +54,7 @@ def _kind(hash_type: HashType, count: int) -> _Kind:
 
 _KINDS = {
     kind.begin: kind
-    for kind in (_kind(hash_type, n + 1) for hash_type in HASH_TYPES.values() for n in range(_MOST_HASHES))
+    for kind in (_kind(hash_type, n + 1) for hash_type in HASH_TYPES.values() for n in range(MOST_HASHES))
 }
 
 
