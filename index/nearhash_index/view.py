@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -175,7 +175,8 @@ class View:
             segment,
             self.generation.entries.bank,
             radii[self.generation_banks].tolist(),
-            self.is_removed,
+            # Not a method of this view, which keeps the lookup: a view that is over shall not wait for the collector.
+            partial(_holds, self.delta.tombstones),
             has_allowlists=self.has_allowlists,
         )
 

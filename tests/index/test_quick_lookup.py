@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,21 @@ def test_it_is_what_a_lookup_finds(hash_type: HashType, tmp_path: Path) -> None:
         assert both(view, hash_type, hashes[0], item)[0] is None
         assert both(view, hash_type, item)[0] is None
         assert both(view, hash_type, random_hash(RNG, hash_type)) == ([], [])
+
+
+def test_a_view_that_is_over_is_gone_at_once(tmp_path: Path) -> None:
+    view = view_of(tmp_path, {}, {})
+    quick = view.reach(PHASH64, None, ()).quick
+    assert quick is not None
+    assert quick.find(random_hash(RNG).value) == []
+    seen = weakref.ref(view)
+    del quick
+    gc.disable()
+    try:
+        del view
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_a_hash_of_many_entries_is_left_to_the_lookup(tmp_path: Path) -> None:
