@@ -38,6 +38,10 @@ SCENARIOS |= {
     # As near to single hashes as a generator on one core comes.
     "overload-phash64-1e7-batch-16": lambda: overload(LARGE, 16),
     "overload-phash64-1e7-impatient": lambda: overload(LARGE, 16, times=2, deadline_s=0.3, connections=32),
+    "overload-phash64-1e7-batch-1024-envoy": lambda: overload(LARGE, BATCH, proxied=True),
+    "overload-phash64-1e7-batch-128-envoy": lambda: overload(LARGE, 128, proxied=True),
+    # Generator and Envoy share a core, which cannot send more.
+    "overload-phash64-1e7-batch-16-envoy": lambda: overload(LARGE, 16, times=2, proxied=True),
     "start-phash64-1e7": lambda: starting(LARGE),
     "http-peer-pdq256-1e6": lambda: http_peer(PEER_PDQ),
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,6 +21,7 @@ from bench.load.open_loop import open_loop
 from bench.load.serving import proportional_bytes, serving
 from bench.load.steady import cores
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.service.envoy import envoy
 
 __all__ = ["overload"]
 
@@ -30,18 +33,26 @@ _HEALTH_EVERY_S, _HEALTH_TIMEOUT_S = 0.1, 1.0
 
 
 def overload(
-    listed: Listed, batch: int, *, times: int = 3, deadline_s: float = 1.0, connections: int = 4
+    listed: Listed,
+    batch: int,
+    *,
+    times: int = 3,
+    deadline_s: float = 1.0,
+    connections: int = 4,
+    proxied: bool = False,
 ) -> dict[str, Any]:
     """Send one worker its peak, 80 % of it, and so many times its peak, in turn.
 
     Goodput and p99 are compared within each round: the machine is not the same from one to the next. Batches keep the
-    generator cheap enough to send so much from one core.
+    generator cheap enough to send so much from one core. With `proxied`, Envoy is in between, on the generator's core.
     """
     server_cpus, cpus = cores(1)
     requests = listed.requests(200_000 // batch, batch, seed=5)
     found: dict[str, list[Answers]] = {name: [] for name in (_PEAK, _BELOW, _ABOVE)}
-    with serving(listed.published(), workers=1, cpus=server_cpus) as server:
-        calls = Calls(server.addresses, LOOKUP, requests, deadline_s=deadline_s, connections=connections, cpus=cpus)
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(listed.published(), workers=1, cpus=server_cpus))
+        addresses = (stack.enter_context(_envoy(server.addresses, cpus)),) if proxied else server.addresses
+        calls = Calls(addresses, LOOKUP, requests, deadline_s=deadline_s, connections=connections, cpus=cpus)
         under_way, _ = peak(calls, seconds=1.0)
         before_bytes = proportional_bytes(server.workers())
         with _watching_health(server.addresses[0]) as health:
@@ -59,6 +70,7 @@ def overload(
         "times": times,
         "deadline_s": deadline_s,
         "connections": connections,
+        "proxied": proxied,
         "overload_s": _ABOVE_S,
         "server_cpus": server_cpus,
         "generator_cpus": cpus,
@@ -78,6 +90,14 @@ def _told(rounds: list[Answers]) -> dict[str, Any]:
         "p99_ms_by_round": p99_ms,
         "median_p99_ms": statistics.median(p99_ms),
     }
+
+
+@contextmanager
+def _envoy(addresses: Sequence[str], cpus: Sequence[int]) -> Iterator[str]:
+    """Run Envoy in front of workers, as shipped; yield its address."""
+    ports = [int(address.rpartition(":")[2]) for address in addresses]
+    with tempfile.TemporaryDirectory() as folder, envoy(Path(folder), ports, cpus=cpus) as running:
+        yield running.address
 
 
 @contextmanager

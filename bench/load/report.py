@@ -150,6 +150,7 @@ def _overload(record: Record) -> Iterator[str]:
     yield (
         f"## {record['times']} times the peak: {record['list']}, batches of {record['batch']}, "
         f"deadline {record['deadline_s']:g} s, {record['connections']} connections"
+        + (", behind Envoy" if record["proxied"] else "")
     )
     yield from _paragraph(
         f"{len(goodput)} rounds of the peak in a closed loop, 80 % of it in an open one, and {record['times']} times "

@@ -2,81 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
-import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
+from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES
 
-from ..service.running import Running, alive, connected, descendants, eventually, serving
+from ..service.envoy import CONFIG, ENVOY, envoy
+from ..service.running import Running, Stubs, alive, connected, descendants, eventually, serving
 from ..service.sample import NARROW, make_sample, write_sample
 
-ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "service" / "deploy" / "envoy.yaml"
-ENVOY = Path(sys.executable).parent / "envoy"
 THREADS = 4
-
-
-@dataclass
-class Envoy:
-    """A running Envoy."""
-
-    admin: str
-    address: str
-
-    def hosts(self) -> dict[int, dict[str, object]]:
-        """Return what it knows of each server, by port: whether it is healthy, and the calls sent there."""
-        found = {}
-        for host in self.asked("clusters")["cluster_statuses"][0]["host_statuses"]:
-            counts = {item["name"]: int(item.get("value", 0)) for item in host["stats"]}
-            healthy = host["health_status"] == {"eds_health_status": "HEALTHY"}
-            found[host["address"]["socket_address"]["port_value"]] = {"healthy": healthy, "calls": counts["rq_total"]}
-        return found
-
-    def count(self, name: str) -> int:
-        """Return a count of the servers together."""
-        counts = {item["name"]: item["value"] for item in self.asked("stats")["stats"] if "name" in item}
-        return counts[f"cluster.nearhash.{name}"]
-
-    def asked(self, what: str) -> dict[str, object]:
-        with urllib.request.urlopen(f"http://{self.admin}/{what}?format=json", timeout=10) as answer:
-            return json.load(answer)
-
-
-@contextmanager
-def envoy(folder: Path, ports: list[int]) -> Iterator[Envoy]:
-    """Run Envoy with the configuration shipped, but for the ports."""
-    text = CONFIG.read_text()
-    for shipped, port in ((50050, 0), (9901, 0), (50051, ports[0]), (50052, ports[1])):
-        assert text.count(f"port_value: {shipped} ") == 1
-        text = text.replace(f"port_value: {shipped} ", f"port_value: {port} ")
-    config, admin = folder / "envoy.yaml", folder / "admin"
-    config.write_text(text)
-    arguments = ["-c", config, "--concurrency", "1", "--disable-hot-restart", "--admin-address-path", admin]
-    with (folder / "envoy.log").open("wb") as log:
-        process = subprocess.Popen([ENVOY, *arguments, "--log-level", "warning"], stderr=log)
-    try:
-        eventually(lambda: admin.exists() and admin.read_text(), seen=folder / "envoy.log")
-        running = Envoy(admin.read_text(), "")
-        listening = eventually(lambda: running.asked("listeners").get("listener_statuses"))
-        port = listening[0]["local_address"]["socket_address"]["port_value"]
-        running.address = f"127.0.0.1:{port}"
-        yield running
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 class Callers:
@@ -156,7 +105,6 @@ def test_no_lookup_fails_while_a_server_drains_and_later_stalls_as_the_other_one
             for data in lists
         )
         proxy = stack.enter_context(envoy(tmp_path, [first.port, second.port]))
-        eventually(lambda: all(host["healthy"] for host in proxy.hosts().values()))
         with Callers(proxy.address, query) as callers:
             callers.go_on()
             shares = [host["calls"] / sum(callers.answered) for host in proxy.hosts().values()]
@@ -166,15 +114,52 @@ def test_no_lookup_fails_while_a_server_drains_and_later_stalls_as_the_other_one
             callers.go_on()
             assert [host["healthy"] for host in proxy.hosts().values()] == [False, True]
             # It was told before calls were refused.
-            assert proxy.count("upstream_rq_retry") == 0
+            assert proxy.count("cluster.nearhash.upstream_rq_retry") == 0
             first = stack.enter_context(serving(tmp_path / "again", lists[0], listen=first.address))
             eventually(lambda: proxy.hosts()[first.port]["healthy"])
             callers.go_on()
-            late = proxy.count("health_check.failure")
+            late = proxy.count("cluster.nearhash.health_check.failure")
             with stalled(first):
-                eventually(lambda: proxy.count("health_check.failure") > late)
+                eventually(lambda: proxy.count("cluster.nearhash.health_check.failure") > late)
                 kill(second)
             callers.go_on()
             eventually(lambda: not proxy.hosts()[second.port]["healthy"])
             callers.go_on()
     assert callers.failed == []
+
+
+def test_small_lookups_that_would_wait_behind_too_many_are_refused_as_servers_refuse(tmp_path, lists):
+    """The servers stand still, so that every call waits."""
+    (query,) = make_sample(per_type=20).hashes(HASH_TYPES["phash64"], NARROW)[:1]
+    request = lookup_pb2.LookupRequest(hash_type=1, hashes=query)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(serving(tmp_path / f"server-{data.name}", data)) for data in lists]
+        proxy = stack.enter_context(envoy(tmp_path, [server.port for server in servers]))
+        # Envoy takes 200 calls over a connection.
+        stubs = [stack.enter_context(connected(proxy.address)) for _ in range(4)]
+        for server in servers:
+            stack.enter_context(stalled(server))
+
+        calls = looked_up(stubs, request, 700)
+        # As many wait as may at least: none has been answered that would tell Envoy to let more through.
+        assert codes(calls) == {grpc.StatusCode.RESOURCE_EXHAUSTED: 700 - 64, grpc.StatusCode.DEADLINE_EXCEEDED: 64}
+        refused = next(call for call in calls if call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED)
+        # It makes sure that message and code are those of the call, too.
+        status, retry = rpc_status.from_call(refused), error_details_pb2.RetryInfo()
+        assert status.details[0].Unpack(retry)
+        assert status.message.endswith(f"try again in {retry.retry_delay.ToTimedelta().total_seconds():.2f} s")
+        bulk = looked_up(stubs, request, 200, metadata=[("nearhash-priority", "bulk")])
+        assert codes(bulk) == {grpc.StatusCode.DEADLINE_EXCEEDED: 200}
+
+
+def looked_up(stubs: list[Stubs], request: lookup_pb2.LookupRequest, count: int, **options: object) -> list[grpc.Call]:
+    """Make calls at once, of two seconds at most, over connections in turn; return them when all have ended."""
+    lookups = islice(cycle(each.lookups.Lookup for each in stubs), count)
+    calls = [lookup.future(request, timeout=2.0, **options) for lookup in lookups]
+    for call in calls:
+        call.exception()
+    return calls
+
+
+def codes(calls: list[grpc.Call]) -> Counter[grpc.StatusCode]:
+    return Counter(call.code() for call in calls)

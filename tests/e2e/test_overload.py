@@ -17,6 +17,7 @@ import pytest
 
 from nearhash.v1 import lookup_pb2
 
+from ..service.envoy import envoy
 from ..service.running import Stubs, connected, eventually, serving
 from ..service.slow_lookups import request_taking, write_slow_list
 
@@ -112,8 +113,17 @@ def without_collector() -> Iterator[None]:
     ("seconds", "most_slowdown"),
     [(1.0, 20.0), pytest.param(20.0, 3.0, marks=[pytest.mark.long, pytest.mark.timeout(400)])],
 )
-@pytest.mark.parametrize("call_s", [pytest.param(0.0012, id="small"), pytest.param(0.008, id="large")])
-def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(tmp_path, capsys, call_s, seconds, most_slowdown):
+@pytest.mark.parametrize(
+    ("call_s", "proxied"),
+    [
+        pytest.param(0.0012, False, id="small"),
+        pytest.param(0.008, False, id="large"),
+        pytest.param(0.0012, True, id="small behind Envoy"),
+    ],
+)
+def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(
+    tmp_path, capsys, call_s, proxied, seconds, most_slowdown
+):
     """The machine differs from one second to the next, so each overload is compared with the peak right before it."""
     data, request = write_slow_list(tmp_path / "data"), request_taking(call_s)
     goodputs, slowdowns = [], []
@@ -122,7 +132,8 @@ def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(tmp_path, cap
             running = stack.enter_context(serving(tmp_path / "server", data, "--workers", 1))
         stack.enter_context(on_core(1))
         stack.enter_context(without_collector())
-        stubs = stack.enter_context(connected(running.address))
+        address = stack.enter_context(envoy(tmp_path, [running.port])).address if proxied else running.address
+        stubs = stack.enter_context(connected(address))
         closed_loop(stubs, request, 1.0)
         for _ in range(ROUNDS):
             at_peak, peak_per_s = closed_loop(stubs, request, min(seconds, 5.0))
