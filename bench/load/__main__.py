@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.load import report
+from bench.load.flood import flood
 from bench.load.http_peer import http_peer
 from bench.load.listed import Listed
 from bench.load.overload import overload
@@ -35,13 +36,13 @@ SCENARIOS |= {
     "reloads-phash64-1e7": lambda: reloads(LARGE, seconds=6.0),
     "overload-phash64-1e7": lambda: overload(LARGE, BATCH),
     "overload-phash64-1e7-batch-128": lambda: overload(LARGE, 128),
-    # As near to single hashes as a generator on one core comes.
+    # As near to single hashes as a generator in Python comes on one core.
     "overload-phash64-1e7-batch-16": lambda: overload(LARGE, 16),
     "overload-phash64-1e7-impatient": lambda: overload(LARGE, 16, times=2, deadline_s=0.3, connections=32),
     "overload-phash64-1e7-batch-1024-envoy": lambda: overload(LARGE, BATCH, proxied=True),
     "overload-phash64-1e7-batch-128-envoy": lambda: overload(LARGE, 128, proxied=True),
-    # Generator and Envoy share a core, which cannot send more.
-    "overload-phash64-1e7-batch-16-envoy": lambda: overload(LARGE, 16, times=2, proxied=True),
+    "flood-phash64-1e7": lambda: flood(LARGE, 1),
+    "flood-phash64-1e7-batch-16": lambda: flood(LARGE, 16),
     "start-phash64-1e7": lambda: starting(LARGE),
     "http-peer-pdq256-1e6": lambda: http_peer(PEER_PDQ),
 }

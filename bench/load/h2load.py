@@ -38,9 +38,10 @@ def h2load_grpc(
     calls: int,
     clients: int = 4,
     streams: int = 4,
+    calls_per_s: float | None = None,
     cpus: Sequence[int] = (),
 ) -> float:
-    """Return calls per second, with so many connections and calls under way on each.
+    """Return calls per second, with so many connections and calls under way on each, and no more calls a second.
 
     Connections are shared out evenly over the addresses: a process of h2load for each, all at once.
 
@@ -57,6 +58,8 @@ def h2load_grpc(
         body.write(struct.pack(">BI", 0, len(request)) + request)
         body.flush()
         options = ["-H", "content-type: application/grpc", "-H", "te: trailers", "-d", body.name, "-m", str(streams)]
+        if calls_per_s is not None:
+            options += ["--rps", str(round(calls_per_s / clients))]
 
         def load(address: str) -> float:
             share = len(addresses)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
 from bench.load.calls import LOOKUP, Calls
 from bench.load.closed_loop import closed_loop, peak
+from bench.load.envoy import envoy_before
 from bench.load.latencies import Answers, together
 from bench.load.listed import SEED, Listed
 from bench.load.open_loop import open_loop
 from bench.load.serving import proportional_bytes, serving
 from bench.load.steady import cores
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.service.envoy import envoy
 
-__all__ = ["overload"]
+__all__ = ["overload", "watching_health"]
 
 _ROUNDS, _ROUND_S = 3, 3.0
 _ABOVE_S = 20.0
@@ -44,18 +42,20 @@ def overload(
     """Send one worker its peak, 80 % of it, and so many times its peak, in turn.
 
     Goodput and p99 are compared within each round: the machine is not the same from one to the next. Batches keep the
-    generator cheap enough to send so much from one core. With `proxied`, Envoy is in between, on the generator's core.
+    generator cheap enough to send so much from one core. With `proxied`, Envoy is in between.
     """
     server_cpus, cpus = cores(1)
     requests = listed.requests(200_000 // batch, batch, seed=5)
     found: dict[str, list[Answers]] = {name: [] for name in (_PEAK, _BELOW, _ABOVE)}
     with ExitStack() as stack:
         server = stack.enter_context(serving(listed.published(), workers=1, cpus=server_cpus))
-        addresses = (stack.enter_context(_envoy(server.addresses, cpus)),) if proxied else server.addresses
+        addresses = (
+            (stack.enter_context(envoy_before(server.addresses, cpus)).address,) if proxied else server.addresses
+        )
         calls = Calls(addresses, LOOKUP, requests, deadline_s=deadline_s, connections=connections, cpus=cpus)
         under_way, _ = peak(calls, seconds=1.0)
         before_bytes = proportional_bytes(server.workers())
-        with _watching_health(server.addresses[0]) as health:
+        with watching_health(server.addresses[0]) as health:
             for _ in range(_ROUNDS):
                 found[_PEAK].append(closed_loop(calls, under_way=under_way, seconds=_ROUND_S))
                 rate = found[_PEAK][-1].ok_per_s
@@ -93,15 +93,7 @@ def _told(rounds: list[Answers]) -> dict[str, Any]:
 
 
 @contextmanager
-def _envoy(addresses: Sequence[str], cpus: Sequence[int]) -> Iterator[str]:
-    """Run Envoy in front of workers, as shipped; yield its address."""
-    ports = [int(address.rpartition(":")[2]) for address in addresses]
-    with tempfile.TemporaryDirectory() as folder, envoy(Path(folder), ports, cpus=cpus) as running:
-        yield running.address
-
-
-@contextmanager
-def _watching_health(address: str) -> Iterator[Counter[str]]:
+def watching_health(address: str) -> Iterator[Counter[str]]:
     """Ask for the health ten times a second; yield how often each was the answer."""
     seen: Counter[str] = Counter()
     stop = threading.Event()

@@ -148,7 +148,7 @@ def _overload(record: Record) -> Iterator[str]:
     before, after = (f"{size_bytes / MB:,.0f} MB" for size_bytes in record["worker_pss_bytes"])
     yield ""
     yield (
-        f"## {record['times']} times the peak: {record['list']}, batches of {record['batch']}, "
+        f"## {record['times']} times the peak: {record['list']}, {_named(record['batch'])}, "
         f"deadline {record['deadline_s']:g} s, {record['connections']} connections"
         + (", behind Envoy" if record["proxied"] else "")
     )
@@ -162,6 +162,25 @@ def _overload(record: Record) -> Iterator[str]:
         f"at 80 % of it, {below['median_p99_ms']:.0f} ms. Above the peak: {_counted(above['statuses'])}; 80 %: "
         f"{_counted(below['statuses'])}. Health: {_counted(record['health'])}. Memory of the worker: {before} before, "
         f"{after} after."
+    )
+
+
+def _flood(record: Record) -> Iterator[str]:
+    at_peak, above = (record["medians"][name] for name in ("peak", "above the peak"))
+    goodput, slower = (
+        [told["above the peak"][fact] / told["peak"][fact] for told in record["rounds"]]
+        for fact in ("ok_per_s", "p99_ms")
+    )
+    yield ""
+    yield f"## {record['times']} times the peak behind Envoy, by h2load: {record['list']}, {_named(record['batch'])}"
+    yield from _paragraph(
+        f"{len(goodput)} rounds of {record['round_s']:g} s of the peak, with {record['calls_under_way']} calls under "
+        f"way, and of {record['times']} times the peak; medians, and ratios within a round. Envoy shares the "
+        f"generator's core, with precedence. Peak {at_peak['ok_per_s']:,.0f} calls/s. Of {above['sent_per_s']:,.0f} "
+        f"calls/s then {above['ok_per_s']:,.0f} were answered OK, **{statistics.median(goodput):.0%} of the peak** "
+        f"({min(goodput):.0%} to {max(goodput):.0%}), the others refused; p99 of what Envoy let through "
+        f"{above['p99_ms']:.0f} ms, **{statistics.median(slower):.1f} times** that at the peak, "
+        f"{at_peak['p99_ms']:.0f} ms. Health: {_counted(record['health'])}."
     )
 
 
@@ -202,12 +221,16 @@ def _http(record: Record) -> Iterator[str]:
         yield f"| {label} | {ours} | {' | '.join(f'{peer} | {of}' for peer, of in zip(theirs, ratio, strict=True))} |"
 
 
-_SECTIONS = {"reloads": _reloads, "overload": _overload, "start": _start, "http": _http}
+_SECTIONS = {"reloads": _reloads, "overload": _overload, "flood": _flood, "start": _start, "http": _http}
 
 
 def _latency_cells(name: str, load: Record) -> str:
     of = load["latency_ms"]
     return f"{name} | {of['p50']:.2f} | {load['median_p99_ms']:.2f} | {of['p99.9']:.1f} | {of['p100']:.1f}"
+
+
+def _named(batch: int) -> str:
+    return f"batches of {batch}" if batch > 1 else "single hashes"
 
 
 def _paragraph(text: str) -> Iterator[str]:

@@ -43,15 +43,16 @@ class Serving:
 
 
 @contextmanager
-def serving(data: Path, *, workers: int, cpus: Sequence[int] = ()) -> Iterator[Serving]:
+def serving(data: Path, *, workers: int, cpus: Sequence[int] = (), settings: Sequence[str] = ()) -> Iterator[Serving]:
     """Run `nearhash serve` with the bench's methods, on these cores alone if any are given.
 
     Each worker has a port of its own. With one for all, connections are dealt out by chance: of 16, one of two workers
     gets 10, and what is measured is that one.
     """
     arguments = ["serve", "--data", str(data), "--listen", "127.0.0.1:0", "--workers", str(workers)]
-    settings = [part for text in ("publish.auto=false", "server.port_per_worker=true") for part in ("--set", text)]
-    command = [sys.executable, "-m", "bench.load.echoing_server", *arguments, *settings]
+    for setting in ("publish.auto=false", "server.port_per_worker=true", *settings):
+        arguments += ["--set", setting]
+    command = [sys.executable, "-m", "bench.load.echoing_server", *arguments]
     started_s = time.perf_counter()
     with subprocess.Popen(
         pinned(command, cpus), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

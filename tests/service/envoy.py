@@ -38,20 +38,28 @@ class Envoy:
         counts = {item["name"]: item["value"] for item in self.asked("stats")["stats"] if "name" in item}
         return counts[name]
 
+    def percentile_ms(self, percentile: int) -> float:
+        """Return a percentile of what calls took that were sent to servers, of the last five seconds that it took."""
+        (told,) = (item["histograms"] for item in self.asked("stats")["stats"] if "histograms" in item)
+        at = told["supported_quantiles"].index(percentile)
+        name = "cluster.nearhash.upstream_rq_time"
+        (values,) = (item["values"] for item in told["computed_quantiles"] if item["name"] == name)
+        return values[at]["interval"]
+
     def asked(self, what: str) -> dict[str, object]:
         with urllib.request.urlopen(f"http://{self.admin}/{what}?format=json", timeout=10) as answer:
             return json.load(answer)
 
 
 @contextmanager
-def envoy(folder: Path, ports: Sequence[int], *, cpus: Sequence[int] = ()) -> Iterator[Envoy]:
+def envoy(folder: Path, ports: Sequence[int], *, wrapper: Sequence[str] = ()) -> Iterator[Envoy]:
     """Run Envoy in front of servers of one worker each, and wait until it finds all of them healthy.
 
-    It runs on these cores alone if any are given.
+    A wrapper is a command that runs another one.
     """
     config, admin = folder / "envoy.yaml", folder / "admin"
     config.write_text(_configuration(ports))
-    command = [*(["taskset", "-c", ",".join(map(str, cpus))] if cpus else []), ENVOY, "-c", config]
+    command = [*wrapper, ENVOY, "-c", config]
     options = ["--concurrency", "1", "--disable-hot-restart", "--admin-address-path", admin, "--log-level", "warning"]
     with (folder / "envoy.log").open("wb") as log:
         process = subprocess.Popen([*command, *options], stderr=log)
