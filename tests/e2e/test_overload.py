@@ -118,7 +118,7 @@ def without_collector() -> Iterator[None]:
     [
         pytest.param(0.0012, False, id="small"),
         pytest.param(0.008, False, id="large"),
-        pytest.param(0.0012, True, id="small behind Envoy"),
+        pytest.param(0.0012, True, id="small behind Envoy", marks=pytest.mark.long),
     ],
 )
 def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(
