@@ -128,7 +128,7 @@ def test_no_lookup_fails_while_a_server_drains_and_later_stalls_as_the_other_one
     assert callers.failed == []
 
 
-def test_small_lookups_that_would_wait_behind_too_many_are_refused_as_servers_refuse(tmp_path, lists):
+def test_once_switched_on_small_lookups_that_are_too_many_are_refused_as_servers_refuse(tmp_path, lists):
     """The servers stand still, so that every call waits."""
     (query,) = make_sample(per_type=20).hashes(HASH_TYPES["phash64"], NARROW)[:1]
     request = lookup_pb2.LookupRequest(hash_type=1, hashes=query)
@@ -140,6 +140,9 @@ def test_small_lookups_that_would_wait_behind_too_many_are_refused_as_servers_re
         for server in servers:
             stack.enter_context(stalled(server))
 
+        # A server that hangs shall not take the places of calls to others.
+        assert codes(looked_up(stubs, request, 700)) == {grpc.StatusCode.DEADLINE_EXCEEDED: 700}
+        proxy.bound_lookups()
         calls = looked_up(stubs, request, 700)
         bulk = looked_up(stubs, request, 50, metadata=[("nearhash-priority", "bulk")])
         # As many wait as may at least: none has been answered that would tell Envoy to let more through.

@@ -132,7 +132,11 @@ def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(
             running = stack.enter_context(serving(tmp_path / "server", data, "--workers", 1))
         stack.enter_context(on_core(1))
         stack.enter_context(without_collector())
-        address = stack.enter_context(envoy(tmp_path, [running.port])).address if proxied else running.address
+        address = running.address
+        if proxied:
+            proxy = stack.enter_context(envoy(tmp_path, [running.port]))
+            proxy.bound_lookups()
+            address = proxy.address
         stubs = stack.enter_context(connected(address))
         closed_loop(stubs, request, 1.0)
         for _ in range(ROUNDS):

@@ -46,6 +46,12 @@ class Envoy:
         (values,) = (item["values"] for item in told["computed_quantiles"] if item["name"] == name)
         return values[at]["interval"]
 
+    def bound_lookups(self) -> None:
+        """Switch on that small lookups are refused when too many are under way."""
+        url = f"http://{self.admin}/runtime_modify?nearhash.bound_lookups=true"
+        with urllib.request.urlopen(url, data=b"", timeout=10) as answer:
+            assert answer.status == 200
+
     def asked(self, what: str) -> dict[str, object]:
         with urllib.request.urlopen(f"http://{self.admin}/{what}?format=json", timeout=10) as answer:
             return json.load(answer)
