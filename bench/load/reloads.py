@@ -14,6 +14,7 @@ from bench.load.latencies import Answers
 from bench.load.listed import BANK, SEED, Listed
 from bench.load.open_loop import in_turn, open_loop
 from bench.load.serving import serving
+from bench.load.stalls import stalls
 from bench.load.steady import cores
 
 from nearhash.v1 import banks_pb2, banks_pb2_grpc, lookup_pb2
@@ -36,9 +37,13 @@ def reloads(listed: Listed, seconds: float) -> dict[str, Any]:
     - flipping: two generations that exist are made current in turn, twice a second. What a reload costs.
     - publishing: some entries change, a generation is built from all and published, and so on without a pause. The
       build takes a core, and there are only two. What a reload costs with all that leads to it, in rounds of `seconds`.
+
+    Before and after, how the machine itself stalls: at that rate over four connections a call fails once the worker
+    stands still for a tenth of a second or more.
     """
     server_cpus, cpus = cores(1)
     singles = listed.requests(20_000, 1, seed=3)
+    stalls_before = stalls(server_cpus)
     with (
         serving(listed.published(), workers=1, cpus=server_cpus) as server,
         open_channel(server.addresses[0], tls=None) as channel,
@@ -82,6 +87,7 @@ def reloads(listed: Listed, seconds: float) -> dict[str, Any]:
         "reloads": counts,
         "beside_flipping": beside_flipping,
         "beside_publishing": beside_publishing,
+        "machine_stalls": [stalls_before, stalls(server_cpus)],
     }
 
 

@@ -134,6 +134,14 @@ def _reloads(record: Record) -> Iterator[str]:
             failed = sum(load["statuses"].values()) - load["statuses"]["OK"]
             ratio = load["median_p99_ms"] / loads["alone"]["median_p99_ms"]
             yield f"| {_latency_cells(name, load)} | {ratio:.2f} | {load['noise']:.2f} | {failed} |"
+    before, after = (
+        f"{of['slow_share']:.1%} of the time, {of['longest_s']:.2f} s at the longest, and {of['worst_times']:.0f} times"
+        for of in record["machine_stalls"]
+    )
+    yield from _paragraph(
+        f"How the machine itself stalls, on the worker's core while nothing runs (`stalls.py`): memory takes more than "
+        f"three times as long for {before} at worst; afterwards for {after}."
+    )
     yield ""
     yield f"![](plots/load-{record['scenario']}.png)"
 

@@ -20,6 +20,9 @@ from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, 
 from .results import AnsweredBatch, LookupResult
 from .tokens import Token
 
+_MOST_CALLS = 100
+"""Under way: a server refuses those beyond 200 on a connection, and counts calls as long as it has not put them away."""
+
 
 class AsyncClient:
     """Looks hashes up on NearHash servers, from one event loop: create it where that loop runs.
@@ -47,6 +50,7 @@ class AsyncClient:
             max_delay_ms=max_delay_ms,
         )
         self._gathered_calls: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(_MOST_CALLS)
         self._channel = open_aio_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
         self._stub: lookup_pb2_grpc.LookupServiceAsyncStub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 
@@ -137,7 +141,10 @@ class AsyncClient:
         self, request: lookup_pb2.LookupRequest, deadline: Deadline, metadata: Metadata = ()
     ) -> lookup_pb2.LookupResponse:
         try:
-            return await self._stub.Lookup(request, timeout=deadline.remaining_s(), metadata=metadata)
+            async with asyncio.timeout(deadline.remaining_s()), self._turns:
+                return await self._stub.Lookup(request, timeout=deadline.remaining_s(), metadata=metadata)
+        except TimeoutError:
+            raise deadline.exceeded() from None
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
 

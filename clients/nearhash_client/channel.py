@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
@@ -14,33 +15,14 @@ from .errors import invalid
 from .targets import is_on_this_machine, may_be_several, target_name
 from .tokens import AioTokenInterceptor, Token, TokenInterceptor, token_source
 
-# A worker that restarts is back within two seconds; the waits before the four retries add up to 3.3 s.
-_SERVICE_CONFIG: dict[str, object] = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            # Calls that may run twice without harm. Every other call fails at the first UNAVAILABLE.
-            "name": [
-                {"service": "nearhash.v1.LookupService"},
-                {"service": "nearhash.v1.BankService", "method": "ApplyChanges"},
-                {"service": "nearhash.v1.BankService", "method": "ListBanks"},
-                {"service": "nearhash.v1.BankService", "method": "ListGenerations"},
-                {"service": "nearhash.v1.BankService", "method": "GetStatus"},
-            ],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "backoffMultiplier": 3,
-                "maxBackoff": "2s",
-                # A server that shuts down in this moment answers CANCELLED.
-                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-            },
-        }
-    ],
-    # A failure takes one token, a success returns a tenth; below half there are no retries. So a restart with hundreds
-    # of calls in flight is ridden out, and a server that stays down is not flooded.
-    "retryThrottling": {"maxTokens": 500, "tokenRatio": 0.1},
-}
+# For clients in any language. Calls that may run twice without harm are tried again; every other one fails at the first
+# UNAVAILABLE. A worker that restarts is back within two seconds, and the waits before the four retries add up to 3.3 s.
+# CANCELLED is what gRPC tells of calls beyond those that it keeps. A failure takes one token, a success gives a tenth
+# back, and below half there are no retries: a restart with hundreds of calls in flight is ridden out, and a server that
+# stays down is not flooded.
+_SERVICE_CONFIG: dict[str, object] = json.loads(
+    files("nearhash.v1").joinpath("nearhash_grpc_service_config.json").read_text()
+)
 
 _MAX_RECEIVE_BYTES = 64 * 1024 * 1024
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from nearhash.v1 import lookup_pb2
-from nearhash_client import AsyncClient, InvalidRequest, NotFound, Unavailable
+from nearhash_client import AsyncClient, DeadlineExceeded, InvalidRequest, NotFound, Unavailable
 
 
 class InFlight:
@@ -38,6 +38,30 @@ def test_as_many_calls_run_at_once_as_allowed(serve, limit):
     asyncio.run(run())
     assert in_flight.most == limit
     assert len(peer.requests) == 9
+
+
+def test_what_waits_for_others_to_end_does_so_no_longer_than_its_deadline(serve, monkeypatch):
+    monkeypatch.setattr("nearhash_client.aio._MOST_CALLS", 2)
+    going_on = threading.Event()
+
+    def answer(_request, _context):
+        going_on.wait(20)
+        return lookup_pb2.LookupResponse()
+
+    peer = serve(answer)
+
+    async def run():
+        async with AsyncClient(peer.target) as client:
+            first = [asyncio.create_task(client.lookup([1])) for _ in range(3)]
+            await asyncio.sleep(0.1)
+            with pytest.raises(DeadlineExceeded, match=r"timeout_s = 0\.2"):
+                await client.lookup([1], timeout_s=0.2)
+            assert len(peer.requests) == 2
+            going_on.set()
+            await asyncio.gather(*first)
+
+    asyncio.run(run())
+    assert len(peer.requests) == 3
 
 
 def test_the_first_failure_stops_the_parts_not_yet_sent(serve):

@@ -12,36 +12,13 @@ import {
 import { type CallOptions, type ChannelOptions, Client, Metadata } from "@grpc/grpc-js";
 import type { Deadline } from "./deadline.js";
 import { errorFromRpc, invalid, Unavailable } from "./errors.js";
+import { SERVICE_CONFIG } from "./gen/nearhash/v1/nearhash_grpc_service_config.js";
 import { isOnThisMachine, type Target, targetName } from "./targets.js";
 import { channelCredentials, type TLS } from "./tls.js";
+import { Turns } from "./turns.js";
 
-// Both clients, this one and the Python one, retry alike. A worker that restarts is back within two seconds; the waits
-// before the four retries add up to 3.3 s.
-const SERVICE_CONFIG = {
-  loadBalancingConfig: [{ round_robin: {} }],
-  methodConfig: [
-    {
-      // Calls that may run twice without harm. Every other call fails at the first UNAVAILABLE.
-      name: [
-        { service: "nearhash.v1.LookupService" },
-        { service: "nearhash.v1.BankService", method: "ApplyChanges" },
-        { service: "nearhash.v1.BankService", method: "ListBanks" },
-        { service: "nearhash.v1.BankService", method: "ListGenerations" },
-        { service: "nearhash.v1.BankService", method: "GetStatus" },
-      ],
-      retryPolicy: {
-        maxAttempts: 5,
-        initialBackoff: "0.1s",
-        backoffMultiplier: 3,
-        maxBackoff: "2s",
-        retryableStatusCodes: ["UNAVAILABLE"],
-      },
-    },
-  ],
-  // A failure takes one token, a success returns a tenth; below half there are no retries.
-  retryThrottling: { maxTokens: 500, tokenRatio: 0.1 },
-};
-
+// The service config is that of all clients. A worker that restarts is back within two seconds; the waits before the four
+// retries add up to 3.3 s.
 const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.service_config": JSON.stringify(SERVICE_CONFIG),
   "grpc.per_rpc_retry_buffer_size": 4 * 1024 * 1024,
@@ -51,6 +28,9 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_reconnect_backoff_ms": 5_000,
   "grpc.max_receive_message_length": 64 * 1024 * 1024,
 };
+
+// Under way: a server refuses those beyond 200 on a connection, and counts calls as long as it has not put them away.
+const MOST_CALLS = 100;
 
 // RFC 6750, section 2.1. Above all no line break, which would end the header.
 const BEARER = /^[A-Za-z0-9._~+/-]+=*$/;
@@ -79,6 +59,7 @@ export class Channel {
   readonly #name: string;
   readonly #client: Client;
   readonly #token: (() => string) | undefined;
+  readonly #turns = new Turns(MOST_CALLS);
 
   constructor(target: Target, { tls, token }: ConnectOptions) {
     this.#name = targetName(target);
@@ -101,6 +82,15 @@ export class Channel {
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
     { signal, deadline }: { readonly signal?: AbortSignal | undefined; readonly deadline: Deadline },
+  ): Promise<MessageShape<O>> {
+    return this.#turns.run(() => this.#send(method, request, signal, deadline), deadline, signal);
+  }
+
+  #send<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    signal: AbortSignal | undefined,
+    deadline: Deadline,
   ): Promise<MessageShape<O>> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();

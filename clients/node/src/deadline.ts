@@ -18,8 +18,13 @@ export class Deadline {
   /** Returns the end in milliseconds since the epoch, undefined without one. Throws `DeadlineExceeded` after it. */
   check(): number | undefined {
     if (this.#endMs !== undefined && Date.now() >= this.#endMs) {
-      throw new DeadlineExceeded(`not answered within timeoutMs = ${this.#timeoutMs}`);
+      throw this.exceeded();
     }
     return this.#endMs;
+  }
+
+  /** Returns the error that says that the time is over. */
+  exceeded(): DeadlineExceeded {
+    return new DeadlineExceeded(`not answered within timeoutMs = ${this.#timeoutMs}`);
   }
 }

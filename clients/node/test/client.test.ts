@@ -212,6 +212,13 @@ test("a deadline and an abort end a call", async () => {
   await assert.rejects(call, { message: "too late" });
 });
 
+test("thousands of lookups at once are all answered", async () => {
+  const calls = Array.from({ length: 3000 }, () => client.lookup([at(PHASHES, 0)], { timeoutMs: 60_000 }));
+  for (const result of await Promise.all(calls)) {
+    assert.notEqual(result.matches.length, 0);
+  }
+});
+
 test("where nobody listens is Unavailable, after the retries", async () => {
   const nobody = new Client("127.0.0.1:1");
   const start = Date.now();

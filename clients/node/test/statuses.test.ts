@@ -59,7 +59,7 @@ async function failedWith(told: Partial<ServiceError>): Promise<NearHashError> {
   assert.fail("the lookup did not fail");
 }
 
-test("every status has its error, and only UNAVAILABLE is tried again", async () => {
+test("every status has its error, and those of a worker that cannot answer are tried again", async () => {
   const expected: [status, string][] = [
     [status.INVALID_ARGUMENT, "InvalidRequest"],
     [status.NOT_FOUND, "NotFound"],
@@ -77,8 +77,13 @@ test("every status has its error, and only UNAVAILABLE is tried again", async ()
     assert.match(error.message, /because$/);
     assert.equal(seen.length, 1, name);
   }
-  assert.equal((await failedWith({ code: status.UNAVAILABLE, details: "because" })).name, "Unavailable");
-  assert.equal(seen.length, 5);
+  for (const [code, name] of [
+    [status.UNAVAILABLE, "Unavailable"],
+    [status.CANCELLED, "ServerError"],
+  ] as const) {
+    assert.equal((await failedWith({ code, details: "because" })).name, name);
+    assert.equal(seen.length, 5, name);
+  }
 });
 
 test("an overloaded server says how long to wait", async () => {
