@@ -21,7 +21,7 @@ from .results import AnsweredBatch, LookupResult
 from .tokens import Token
 
 _MOST_CALLS = 100
-"""Under way: a server refuses those beyond 200 on a connection, and counts calls as long as it has not put them away."""
+"""Under way: a server refuses those beyond 200 on a connection, and counts calls until it has put them away."""
 
 
 class AsyncClient:

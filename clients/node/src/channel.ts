@@ -29,7 +29,7 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_receive_message_length": 64 * 1024 * 1024,
 };
 
-// Under way: a server refuses those beyond 200 on a connection, and counts calls as long as it has not put them away.
+// Under way: a server refuses those beyond 200 on a connection, and counts calls until it has put them away.
 const MOST_CALLS = 100;
 
 // RFC 6750, section 2.1. Above all no line break, which would end the header.
