@@ -11,7 +11,7 @@ import grpc
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 
 from .answers import answered_batch, merge
-from .channel import TLS, open_aio_channel
+from .channel import MOST_CALLS, TLS, open_aio_channel
 from .deadline import Deadline
 from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
@@ -19,9 +19,6 @@ from .patience import pause_s, raise_at_end
 from .requests import BULK, LOOKUP_SERVICE, MAX_BATCH, LookupOptions, Metadata, Part, Terms, checked_int
 from .results import AnsweredBatch, LookupResult
 from .tokens import Token
-
-_MOST_CALLS = 100
-"""Under way: a server refuses those beyond 200 on a connection, and counts calls until it has put them away."""
 
 
 class AsyncClient:
@@ -50,7 +47,7 @@ class AsyncClient:
             max_delay_ms=max_delay_ms,
         )
         self._gathered_calls: set[asyncio.Task[None]] = set()
-        self._turns = asyncio.Semaphore(_MOST_CALLS)
+        self._turns = asyncio.Semaphore(MOST_CALLS)
         self._channel = open_aio_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
         self._stub: lookup_pb2_grpc.LookupServiceAsyncStub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 

@@ -24,6 +24,8 @@ _SERVICE_CONFIG: dict[str, object] = json.loads(
     files("nearhash.v1").joinpath("nearhash_grpc_service_config.json").read_text()
 )
 
+MOST_CALLS = 100
+"""Of a client under way: a server refuses those beyond 200 on a connection, and counts them until they are put away."""
 _MAX_RECEIVE_BYTES = 64 * 1024 * 1024
 
 

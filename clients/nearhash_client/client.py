@@ -1,5 +1,6 @@
 """The synchronous client."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ import grpc
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 
 from .answers import answered_batch, merge
-from .channel import TLS, open_channel
+from .channel import MOST_CALLS, TLS, open_channel
 from .deadline import Deadline
 from .errors import NearHashError, ServerError, Unavailable, error_from_rpc
 from .gathering import GatheredCall, Gatherer, Waiting
@@ -27,6 +28,8 @@ _Call = tuple[Part, Deadline, "grpc.Future[lookup_pb2.LookupResponse]"]
 
 class Client:
     """Looks hashes up on NearHash servers. One client serves all threads of a process; open it after forking.
+
+    Of lookups that take one call, at most 100 are under way; further ones wait for their turn, within their deadlines.
 
     Parameters
     ----------
@@ -76,6 +79,7 @@ class Client:
             max_waiting=max_waiting,
             max_delay_ms=max_delay_ms,
         )
+        self._turns = threading.Semaphore(MOST_CALLS)
         self._channel = open_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
         self._stub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 
@@ -241,10 +245,14 @@ class Client:
     def _call(
         self, request: lookup_pb2.LookupRequest, deadline: Deadline, metadata: Metadata = ()
     ) -> lookup_pb2.LookupResponse:
+        if not self._turns.acquire(timeout=deadline.remaining_s()):
+            raise deadline.exceeded()
         try:
             return self._stub.Lookup(request, timeout=deadline.remaining_s(), metadata=metadata)
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
+        finally:
+            self._turns.release()
 
     def _calls(
         self, parts: Iterable[Part], deadline: Callable[[], Deadline], metadata: Metadata = ()

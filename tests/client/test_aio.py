@@ -41,7 +41,7 @@ def test_as_many_calls_run_at_once_as_allowed(serve, limit):
 
 
 def test_what_waits_for_others_to_end_does_so_no_longer_than_its_deadline(serve, monkeypatch):
-    monkeypatch.setattr("nearhash_client.aio._MOST_CALLS", 2)
+    monkeypatch.setattr("nearhash_client.aio.MOST_CALLS", 2)
     going_on = threading.Event()
 
     def answer(_request, _context):

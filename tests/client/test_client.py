@@ -205,3 +205,26 @@ def test_one_client_serves_many_threads(serve):
         for thread in threads:
             thread.join()
     assert answers == {value: [str(value)] for value in range(0, 48, 3)}
+
+
+def test_a_thread_waits_for_others_no_longer_than_its_deadline(serve, monkeypatch):
+    monkeypatch.setattr("nearhash_client.client.MOST_CALLS", 2)
+    going_on = threading.Event()
+
+    def answer(_request, _context):
+        going_on.wait(20)
+        return lookup_pb2.LookupResponse()
+
+    peer = serve(answer)
+    with Client(peer.target) as client:
+        threads = [threading.Thread(target=client.lookup, args=([1],)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.1)
+        with pytest.raises(DeadlineExceeded, match=r"timeout_s = 0\.2"):
+            client.lookup([1], timeout_s=0.2)
+        assert len(peer.requests) == 2
+        going_on.set()
+        for thread in threads:
+            thread.join()
+    assert len(peer.requests) == 3

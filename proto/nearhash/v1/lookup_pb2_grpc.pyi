@@ -67,7 +67,9 @@ class LookupServiceStub(typing.Generic[_LookupServiceLookupType]):
 
     Errors: INVALID_ARGUMENT with google.rpc.BadRequest naming the field; NOT_FOUND for an unknown bank;
     PERMISSION_DENIED for one that the caller may not query, whether it exists or not;
-    FAILED_PRECONDITION for a disabled bank or a sequence not reached yet; UNAVAILABLE while nothing is published;
+    FAILED_PRECONDITION for a disabled bank or a sequence not reached yet; UNAVAILABLE while nothing is published,
+    and from a process that ends, or has more than 200 calls on one connection: nearhash_grpc_service_config.json, which
+    gRPC takes in any language, lets such calls be tried again;
     RESOURCE_EXHAUSTED with google.rpc.RetryInfo if too many calls wait, or the caller has looked up too much;
     DEADLINE_EXCEEDED, also at once, if the answer would come too late.
 
@@ -96,7 +98,9 @@ class LookupServiceServicer(metaclass=abc.ABCMeta):
 
         Errors: INVALID_ARGUMENT with google.rpc.BadRequest naming the field; NOT_FOUND for an unknown bank;
         PERMISSION_DENIED for one that the caller may not query, whether it exists or not;
-        FAILED_PRECONDITION for a disabled bank or a sequence not reached yet; UNAVAILABLE while nothing is published;
+        FAILED_PRECONDITION for a disabled bank or a sequence not reached yet; UNAVAILABLE while nothing is published,
+        and from a process that ends, or has more than 200 calls on one connection: nearhash_grpc_service_config.json, which
+        gRPC takes in any language, lets such calls be tried again;
         RESOURCE_EXHAUSTED with google.rpc.RetryInfo if too many calls wait, or the caller has looked up too much;
         DEADLINE_EXCEEDED, also at once, if the answer would come too late.
 

@@ -16,33 +16,43 @@ __all__ = ["add_few", "add_found"]
 
 def add_few(
     response: lookup_pb2.LookupResponse, first: int, view: View, found: Iterable[tuple[int, int, int]]
-) -> list[lookup_pb2.Match]:
-    """Add what was found for queries, the first of which is number `first` of the lookup; return it as messages.
+) -> list[tuple[str, int, int]]:
+    """Add what was found for queries, the first of which is number `first` of the lookup.
 
     Of each match there is the query, the distance, and the number of the entry in the view.
+
+    Returns
+    -------
+    list of (bank, query, distance), to be counted: to read them back from messages takes as long as to write these.
     """
-    matches = []
-    for query, distance, number in found:
+    added = []
+    for of_found, distance, number in found:
+        query = first + of_found
         # In place, since to extend copies each message.
         match = response.matches.add()
-        match.query, match.distance = first + query, distance
-        match.bank, match.entry_id, match.source, labels = view.entry(number)
+        bank, match.entry_id, match.source, labels = view.entry(number)
+        match.query, match.distance, match.bank = query, distance, bank
         match.labels.extend(labels)
-        matches.append(match)
-    return matches
+        added.append((bank, query, distance))
+    return added
 
 
 def add_found(
     response: lookup_pb2.LookupResponse, first: int, view: View, hash_type: HashType, found: Found, caller: Caller
-) -> None:
-    """Add what was found for a block of the queries, the first of which is number `first` of the lookup."""
-    matches = add_few(
+) -> list[tuple[str, int, int]]:
+    """Add what was found for a block of the queries, the first of which is number `first` of the lookup.
+
+    Returns what `add_few` does.
+    """
+    added = add_few(
         response, first, view, zip(found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True)
     )
-    for match, (hash_index, hash_count) in zip(matches, found.places or (), strict=False):
-        match.hash_index, match.hash_count = hash_index, hash_count
+    before = len(response.matches) - len(added)
+    if found.places is not None:
+        for match, (hash_index, hash_count) in zip(response.matches[before:], found.places, strict=True):
+            match.hash_index, match.hash_count = hash_index, hash_count
     if caller.read_hashes:
-        for match, value in zip(matches, stored_hashes(view, hash_type, found), strict=True):
+        for match, value in zip(response.matches[before:], stored_hashes(view, hash_type, found), strict=True):
             match.hash = value
     for query, number in found.allowed:
         bank, entry_id, source, _ = view.entry(number)
@@ -53,3 +63,4 @@ def add_found(
     for query in found.unsearchable.tolist():
         response.unsearchable.add(query=first + query, reason=degenerate_reason(hash_type))
     response.truncated.extend(first + query for query in found.truncated.tolist())
+    return added

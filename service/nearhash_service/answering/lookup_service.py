@@ -59,11 +59,12 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         quick = None if request.every_hash or caller.read_hashes else reach.quick
         width = hash_type.size_bytes
         query_s = self._costs.query_s(view, hash_type, reach.widest)
+        matches: list[tuple[str, int, int]] = []
         for block in self._admission.blocks(context, count, query_s):
             packed = hashes[block.start * width : block.stop * width]
             few = quick.find(packed) if quick else None
             if few is not None and len(few) <= max_matches:
-                add_few(response, block.start, view, few)
+                matches += add_few(response, block.start, view, few)
                 continue
             found = lookup(
                 view,
@@ -75,11 +76,11 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
                 within=caller.banks,
                 every_hash=request.every_hash,
             )
-            add_found(response, block.start, view, hash_type, found, caller)
-        self._counts.count(hash_type, view.searched_banks(banks, caller.banks), count, response)
+            matches += add_found(response, block.start, view, hash_type, found, caller)
+        self._counts.count(hash_type, view.searched_banks(banks, caller.banks), count, matches, response)
         if next(self._sample.turns):
             self._sample.take(view, hash_type, hashes, reach)
-        note_lookup(hash_type.name, count, response.generation, len(response.matches))
+        note_lookup(hash_type.name, count, response.generation, len(matches))
         return response
 
 

@@ -54,7 +54,12 @@ class LookupCounts(Collector):
             self._candidates[hash_type.name].add(candidates)
 
     def count(
-        self, hash_type: HashType, banks: frozenset[str], query_count: int, response: lookup_pb2.LookupResponse
+        self,
+        hash_type: HashType,
+        banks: frozenset[str],
+        query_count: int,
+        matches: Sequence[tuple[str, int, int]],
+        response: lookup_pb2.LookupResponse,
     ) -> None:
         """Count a lookup that was answered.
 
@@ -65,7 +70,10 @@ class LookupCounts(Collector):
             Those that were searched.
         query_count : int
             Hashes that the request had.
+        matches : sequence of (bank, query, distance)
+            Those of the response.
         response : LookupResponse
+            What else there is, is read from it.
         """
         name = hash_type.name
         searched = query_count - len(response.unsearchable)
@@ -78,25 +86,25 @@ class LookupCounts(Collector):
                 self._unsearchable[name] += query_count - searched
             if response.truncated:
                 self._truncated[name] += len(response.truncated)
-            self._count_matches(name, [(match.bank, match.query, match.distance) for match in response.matches])
+            self._count_matches(name, matches)
             for allowed in response.allowed:
                 self._allowed[allowed.bank, name] += 1
 
     def count_few(
-        self, hash_type: HashType, banks: frozenset[str], query_count: int, found: Sequence[tuple[str, int, int]] = ()
+        self, hash_type: HashType, banks: frozenset[str], query_count: int, matches: Sequence[tuple[str, int, int]] = ()
     ) -> None:
-        """Count a lookup that searched all its hashes, as `count` does; of each match: its bank, query and distance."""
+        """Count a lookup that searched all its hashes, as `count` does."""
         name = hash_type.name
         with self._lock:
             self.queries.counts[name] += query_count
             self._searched[name, banks] += query_count
-            if found:
-                self._count_matches(name, found)
+            if matches:
+                self._count_matches(name, matches)
 
-    def _count_matches(self, hash_type: str, found: Sequence[tuple[str, int, int]]) -> None:
-        for bank, _, distance in found:
+    def _count_matches(self, hash_type: str, matches: Sequence[tuple[str, int, int]]) -> None:
+        for bank, _, distance in matches:
             self._distances[bank, hash_type][distance] += 1
-        for bank, _ in {(bank, query) for bank, query, _ in found}:
+        for bank, _ in {(bank, query) for bank, query, _ in matches}:
             self._matched[bank, hash_type] += 1
 
     def _tell_banks_apart(self) -> None:

@@ -15,16 +15,16 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from nearhash_service.metrics.buckets import Buckets
 from nearhash_service.scheduling.arrivals import Answer, Arrivals
 
-__all__ = ["CallPool"]
+__all__ = ["DONE", "CallPool"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+DONE: Future[Any] = Future()
+"""For gRPC, which counts the calls that a pool has not done: a future for each takes microseconds."""
+DONE.set_result(None)
+
 _log = logging.getLogger(__name__)
-
-
-_DONE: Future[Any] = Future()
-_DONE.set_result(None)
 
 
 class _Call(NamedTuple):
@@ -69,15 +69,12 @@ class CallPool(ThreadPoolExecutor):
         self._add_threads(threads)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Answer a call as soon as its message is here and a thread is free.
-
-        The future is done already: a true one takes microseconds, and gRPC would only count how many are not done.
-        """
+        """Answer a call as soon as its message is here and a thread is free."""
         epoch = self._epoch
         with self._lock:
             self._unfinished[epoch] += 1
         self._arrivals.await_message(partial(self._queue, epoch), partial(fn, *args, **kwargs))
-        return _DONE
+        return DONE
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads once they have answered the calls that are here."""

@@ -19,6 +19,7 @@ from nearhash_service.access.rights import ROLES
 from nearhash_service.errors import Overloaded
 from nearhash_service.metrics.calls import CallCounts
 from nearhash_service.scheduling.arrivals import refuse_at_once
+from nearhash_service.scheduling.call_pool import DONE
 from nearhash_service.scheduling.lanes import Lane, Lanes, current_lane
 from nearhash_service.status import refusal
 
@@ -123,13 +124,11 @@ class _Refusing(ThreadPoolExecutor):
     def __init__(self, status: grpc.Status) -> None:
         super().__init__(1)
         self._status = status
-        self._done: Future[Any] = Future()
-        self._done.set_result(None)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         if not refuse_at_once(args, self._status):
             fn(*args, **kwargs)
-        return self._done
+        return DONE
 
 
 @lru_cache

@@ -71,7 +71,7 @@ def test_banks_count_the_same_however_many_sets_of_them_are_asked_for():
         if i % 3:
             counts.count_few(HASH_TYPES[name], banks, 1 + i % 4)
         else:
-            counts.count(HASH_TYPES[name], banks, 1 + i % 4, LookupResponse())
+            counts.count(HASH_TYPES[name], banks, 1 + i % 4, [], LookupResponse())
         expected.update({(bank, name): 1 + i % 4 for bank in banks})
         if i == 500:
             assert Scraped(counts.collect()).values("nearhash_bank_lookups_total") == expected
