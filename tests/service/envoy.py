@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 
 from .running import eventually
 
@@ -51,6 +52,8 @@ class Envoy:
         url = f"http://{self.admin}/runtime_modify?nearhash.bound_lookups=true"
         with urllib.request.urlopen(url, data=b"", timeout=10) as answer:
             assert answer.status == 200
+        # It is told its threads after the answer: a call that comes before they know is not counted.
+        sleep(0.2)
 
     def asked(self, what: str) -> dict[str, object]:
         with urllib.request.urlopen(f"http://{self.admin}/{what}?format=json", timeout=10) as answer:
