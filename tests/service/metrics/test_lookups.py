@@ -11,6 +11,7 @@ from nearhash_index.hash_types import HASH_TYPES
 from nearhash_index.store import DataDirectory
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.metrics.lookups import LookupCounts, distance_bounds
+from nearhash_service.scheduling import admission
 from nearhash_service.server import Server
 
 from ..calls import apply, create, hash_message, upsert
@@ -28,11 +29,13 @@ def counted(tmp_path, data):
 
 
 @pytest.mark.parametrize("name", ["phash64", "pdq256", "md5"])
-def test_matches_are_counted_per_bank_by_distance(counted, sample, name):
+def test_matches_are_counted_per_bank_by_distance(counted, sample, name, monkeypatch):
     stubs, scrape = counted
     hash_type = HASH_TYPES[name]
     hashes = sample.hashes(hash_type)
-    for _ in range(2):
+    # All in one block, and each in one of its own.
+    for block_s in (10.0, 1e-9):
+        monkeypatch.setattr(admission, "_BLOCK_S", block_s)
         stubs.lookup(hash_type=hash_type.number, hashes=b"".join(hashes))
     expected = sample.expected(hash_type, hashes)
     scraped = scrape()
