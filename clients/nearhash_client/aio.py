@@ -142,6 +142,8 @@ class AsyncClient:
                 return await self._stub.Lookup(request, timeout=deadline.remaining_s(), metadata=metadata)
         except TimeoutError:
             raise deadline.exceeded() from None
+        except grpc.aio.UsageError as error:
+            raise ServerError("CANCELLED: the client was closed") from error
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
 

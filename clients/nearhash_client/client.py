@@ -80,6 +80,7 @@ class Client:
             max_delay_ms=max_delay_ms,
         )
         self._turns = threading.Semaphore(MOST_CALLS)
+        self._is_closed = False
         self._channel = open_channel(target, tls=tls, token=token, watched_service=LOOKUP_SERVICE)
         self._stub = lookup_pb2_grpc.LookupServiceStub(self._channel)
 
@@ -231,7 +232,8 @@ class Client:
             raise Unavailable(f"no connection to {self._target} within {timeout_s} s") from error
 
     def close(self) -> None:
-        """Close the connection; calls under way fail."""
+        """Close the connection; calls under way, and those that wait for their turn, fail."""
+        self._is_closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -248,6 +250,8 @@ class Client:
         if not self._turns.acquire(timeout=deadline.remaining_s()):
             raise deadline.exceeded()
         try:
+            if self._is_closed:
+                raise ServerError("CANCELLED: the client was closed")
             return self._stub.Lookup(request, timeout=deadline.remaining_s(), metadata=metadata)
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error

@@ -1,8 +1,10 @@
 import asyncio
 import datetime as dt
+import json
 import threading
 import time
 from concurrent import futures
+from importlib.resources import files
 
 import grpc
 import pytest
@@ -122,6 +124,16 @@ def test_only_calls_that_may_run_twice_are_retried():
             stub.ListBanks(banks_pb2.ListBanksRequest())
     banks_server.stop(0).wait()
     assert banks.calls == ["Publish"] + 5 * ["ListBanks"]
+
+
+def test_the_service_config_retries_lookups_reads_and_changes_that_hold_their_state():
+    config = json.loads(files("nearhash.v1").joinpath("nearhash_grpc_service_config.json").read_text())
+    (named,) = (each["name"] for each in config["methodConfig"])
+    every_bank_method = set(banks_pb2.DESCRIPTOR.services_by_name["BankService"].methods_by_name)
+    retried = {each["method"] for each in named if each["service"] == "nearhash.v1.BankService"}
+    assert every_bank_method - retried == {"CreateBank", "UpdateBank", "Publish", "Rollback", "Release"}
+    assert retried < every_bank_method
+    assert {"service": "nearhash.v1.LookupService"} in named
 
 
 def test_answers_larger_than_grpc_allows_by_default_arrive(serve, lookup):

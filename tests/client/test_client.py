@@ -13,6 +13,7 @@ from nearhash_client import (
     LookupResult,
     Match,
     NotFound,
+    ServerError,
     Unavailable,
     Unsearchable,
 )
@@ -205,6 +206,36 @@ def test_one_client_serves_many_threads(serve):
         for thread in threads:
             thread.join()
     assert answers == {value: [str(value)] for value in range(0, 48, 3)}
+
+
+def test_closing_fails_what_waits_for_its_turn(serve, monkeypatch):
+    monkeypatch.setattr("nearhash_client.client.MOST_CALLS", 1)
+    asked, going_on = threading.Event(), threading.Event()
+
+    def answer(_request, _context):
+        asked.set()
+        going_on.wait(20)
+        return lookup_pb2.LookupResponse()
+
+    peer = serve(answer)
+    failures: list[str] = []
+    client = Client(peer.target)
+
+    def look_up() -> None:
+        with pytest.raises(ServerError) as caught:
+            client.lookup([1])
+        failures.append(str(caught.value))
+
+    threads = [threading.Thread(target=look_up) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert asked.wait(20)
+    client.close()
+    going_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(failures) == 3
+    assert failures.count("CANCELLED: the client was closed") == 2
 
 
 def test_a_thread_waits_for_others_no_longer_than_its_deadline(serve, monkeypatch):
