@@ -96,7 +96,7 @@ class QuickSearch:
         """Return the hits, in no order: of each its query, a code's position among the unique codes, its distance.
 
         None if this search cannot tell: there are too many hashes, or one is degenerate, near one of the codes added or
-        one of an index that is searched by brute force; or there are too many hits.
+        one of an index that is searched by brute force, or left to it by the tables; or there are too many hits.
 
         Parameters
         ----------
