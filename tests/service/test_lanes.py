@@ -126,6 +126,14 @@ def test_a_lane_learns_what_calls_cost(lane):
     assert [is_full_with(lane, waiting) for waiting in (90, 110)] == [False, True]
 
 
+def test_a_call_that_took_long_alone_does_not_fill_a_lane_but_several_do(lane):
+    lane.learn_measured(1000 * COST_S)
+    assert not is_full_with(lane, 500)
+    for _ in range(20):
+        lane.learn_measured(1000 * COST_S)
+    assert is_full_with(lane, 17)
+
+
 def test_a_few_calls_are_no_overload(lane):
     for _ in range(200):
         lane.learn(50 * COST_S)

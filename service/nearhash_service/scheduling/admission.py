@@ -97,7 +97,7 @@ class Admission:
         finally:
             under_way.pop()
         # Measured, as most of the time for a few hashes is not that of the search.
-        lane.learn(CALL_COST_S + thread_time() - begin_s)
+        lane.learn_measured(CALL_COST_S + thread_time() - begin_s)
 
     def _blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
         size = _block_size(count, query_s)

@@ -27,6 +27,8 @@ CALL_COST_S = 120e-6
 """What gRPC costs in Python for a call, whatever it asks."""
 _WEIGHT = 0.05
 """Of a call in the average."""
+_MOST_TIMES = 8.0
+"""Of the average, that a measured call counts at most: after one with thousands of matches come cheap ones again."""
 _OVERLOADED_S = 0.1
 """After a refusal."""
 _OVERLOADED_SHARE = 0.1
@@ -132,8 +134,12 @@ class Lane:
         return True
 
     def learn(self, cost_s: float) -> None:
-        """Take the cost of a call into the average."""
+        """Take what a call is expected to cost into the average."""
         self._call_cost_s += _WEIGHT * (cost_s - self._call_cost_s)
+
+    def learn_measured(self, cost_s: float) -> None:
+        """Take what a call turned out to cost into the average, so that one alone does not move it far."""
+        self.learn(min(cost_s, _MOST_TIMES * self._call_cost_s))
 
 
 class Lanes:
