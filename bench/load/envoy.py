@@ -15,7 +15,7 @@ __all__ = ["envoy_before"]
 
 @contextmanager
 def envoy_before(addresses: Sequence[str], cpus: Sequence[int]) -> Iterator[Envoy]:
-    """Run Envoy before workers, on the generator's cores, and have it bound lookups.
+    """Run Envoy before workers, on the generator's cores.
 
     It has precedence there, as on a core of its own: in time slices it would let calls through in bursts, between which
     a worker has nothing to do.
@@ -23,5 +23,4 @@ def envoy_before(addresses: Sequence[str], cpus: Sequence[int]) -> Iterator[Envo
     ports = [int(address.rpartition(":")[2]) for address in addresses]
     wrapper = ["chrt", "--fifo", "1", *pinned([], cpus)]
     with tempfile.TemporaryDirectory() as folder, envoy(Path(folder), ports, wrapper=wrapper) as running:
-        running.bound_lookups()
         yield running

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
+from time import sleep
 
 import grpc
 import pytest
@@ -22,7 +23,7 @@ from nearhash.v1 import lookup_pb2
 from nearhash_index.hash_types import HASH_TYPES
 
 from ..service.envoy import CONFIG, ENVOY, envoy
-from ..service.running import Running, Stubs, alive, connected, descendants, eventually, serving
+from ..service.running import CALL_S, Running, Stubs, alive, connected, descendants, eventually, serving
 from ..service.sample import NARROW, make_sample, write_sample
 
 THREADS = 4
@@ -31,8 +32,8 @@ THREADS = 4
 class Callers:
     """Look hashes up, one after the other on each thread, without trying again."""
 
-    def __init__(self, address: str, hashes: bytes) -> None:
-        self._address, self._hashes = address, hashes
+    def __init__(self, address: str, request: lookup_pb2.LookupRequest) -> None:
+        self._address, self._request = address, request
         self._stop = threading.Event()
         self.answered = [0] * THREADS
         self.failed: list[str] = []
@@ -52,7 +53,7 @@ class Callers:
         with connected(self._address) as stubs:
             while not self._stop.is_set():
                 try:
-                    assert stubs.lookup(hash_type=1, hashes=self._hashes).matches
+                    assert stubs.lookups.Lookup(self._request, timeout=CALL_S).matches
                     self.answered[i] += 1
                 except grpc.RpcError as error:
                     self.failed.append(f"{error.code()}: {error.details()}")
@@ -98,17 +99,16 @@ def test_the_configuration_is_valid():
 
 
 def test_no_lookup_fails_while_a_server_drains_and_later_stalls_as_the_other_one_dies(tmp_path, lists):
-    (query,) = make_sample(per_type=20).hashes(HASH_TYPES["phash64"], NARROW)[:1]
     with ExitStack() as stack:
         first, second = (
             stack.enter_context(serving(tmp_path / f"server-{data.name}", data, "--set", "server.drain_delay_s=2"))
             for data in lists
         )
         proxy = stack.enter_context(envoy(tmp_path, [first.port, second.port]))
-        with Callers(proxy.address, query) as callers:
+        with Callers(proxy.address, a_request()) as callers:
             callers.go_on()
             shares = [host["calls"] / sum(callers.answered) for host in proxy.hosts().values()]
-            # Round robin of calls, though each caller has one connection.
+            # Evenly, though each caller has one connection.
             assert all(0.4 < share < 0.8 for share in shares), shares
             first.stop()
             callers.go_on()
@@ -128,10 +128,27 @@ def test_no_lookup_fails_while_a_server_drains_and_later_stalls_as_the_other_one
     assert callers.failed == []
 
 
-def test_once_switched_on_small_lookups_that_are_too_many_are_refused_as_servers_refuse(tmp_path, lists):
+def test_a_server_that_hangs_keeps_hardly_a_call_from_the_other_one(tmp_path, lists):
+    with ExitStack() as stack:
+        hanging, other = (stack.enter_context(serving(tmp_path / f"server-{data.name}", data)) for data in lists)
+        proxy = stack.enter_context(envoy(tmp_path, [hanging.port, other.port]))
+        stubs = [stack.enter_context(connected(proxy.address))]
+        with stalled(hanging):
+            calls: list[grpc.Call] = []
+            for _ in range(50):
+                calls += looked_up(stubs, a_request(), 10)
+                sleep(0.02)
+            found = codes(calls)
+            # It was not left out: calls tell of it before checks of health do.
+            assert proxy.hosts()[hanging.port]["healthy"]
+    assert set(found) <= {grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED}
+    # Those that it had before it had more than the other one. Half of all would wait if they went round.
+    assert 0 < found[grpc.StatusCode.DEADLINE_EXCEEDED] <= 50
+
+
+def test_small_lookups_that_are_too_many_are_refused_as_servers_refuse_unless_switched_off(tmp_path, lists):
     """The servers stand still, so that every call waits."""
-    (query,) = make_sample(per_type=20).hashes(HASH_TYPES["phash64"], NARROW)[:1]
-    request = lookup_pb2.LookupRequest(hash_type=1, hashes=query)
+    request = a_request()
     with ExitStack() as stack:
         servers = [stack.enter_context(serving(tmp_path / f"server-{data.name}", data)) for data in lists]
         proxy = stack.enter_context(envoy(tmp_path, [server.port for server in servers]))
@@ -140,19 +157,24 @@ def test_once_switched_on_small_lookups_that_are_too_many_are_refused_as_servers
         for server in servers:
             stack.enter_context(stalled(server))
 
-        # A server that hangs shall not take the places of calls to others.
-        assert codes(looked_up(stubs, request, 700)) == {grpc.StatusCode.DEADLINE_EXCEEDED: 700}
-        proxy.bound_lookups()
         calls = looked_up(stubs, request, 700)
         bulk = looked_up(stubs, request, 50, metadata=[("nearhash-priority", "bulk")])
         # As many wait as may at least: none has been answered that would tell Envoy to let more through.
         assert codes(calls) == {grpc.StatusCode.RESOURCE_EXHAUSTED: 700 - 64, grpc.StatusCode.DEADLINE_EXCEEDED: 64}
         assert codes(bulk) == {grpc.StatusCode.DEADLINE_EXCEEDED: 50}
+        proxy.let_all_through()
+        assert codes(looked_up(stubs, request, 700)) == {grpc.StatusCode.DEADLINE_EXCEEDED: 700}
     refused = next(call for call in calls if call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED)
     # It makes sure that message and code are those of the call, too.
     status, retry = rpc_status.from_call(refused), error_details_pb2.RetryInfo()
     assert status.details[0].Unpack(retry)
     assert status.message.endswith(f"try again in {retry.retry_delay.ToTimedelta().total_seconds():.2f} s")
+
+
+def a_request() -> lookup_pb2.LookupRequest:
+    """Return a lookup of a hash of the list."""
+    (query,) = make_sample(per_type=20).hashes(HASH_TYPES["phash64"], NARROW)[:1]
+    return lookup_pb2.LookupRequest(hash_type=1, hashes=query)
 
 
 def looked_up(stubs: list[Stubs], request: lookup_pb2.LookupRequest, count: int, **options: object) -> list[grpc.Call]:

@@ -134,9 +134,7 @@ def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(
         stack.enter_context(without_collector())
         address = running.address
         if proxied:
-            proxy = stack.enter_context(envoy(tmp_path, [running.port]))
-            proxy.bound_lookups()
-            address = proxy.address
+            address = stack.enter_context(envoy(tmp_path, [running.port])).address
         stubs = stack.enter_context(connected(address))
         closed_loop(stubs, request, 1.0)
         for _ in range(ROUNDS):
