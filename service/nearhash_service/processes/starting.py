@@ -5,22 +5,31 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-__all__ = ["start_process"]
+__all__ = ["load_template", "start_process"]
 
 _TEMPLATE = "nearhash_service.processes.template"
 
 _log = logging.getLogger(__name__)
 
 
+def load_template() -> None:
+    """Begin to load what workers have in common, in a process of its own, while this one goes on."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload([_TEMPLATE])
+    # Whoever starts a worker then is told why.
+    with suppress(OSError):
+        ensure_running()
+
+
 def start_process(target: Callable[..., object], *arguments: Any) -> BaseProcess:
     """Start a process, forked from the template if that is possible."""
-    forked = multiprocessing.get_context("forkserver")
-    forked.set_forkserver_preload([_TEMPLATE])
-    process: BaseProcess = forked.Process(target=target, args=arguments)
+    process: BaseProcess = multiprocessing.get_context("forkserver").Process(target=target, args=arguments)
     try:
+        load_template()
         process.start()
     except (OSError, EOFError) as error:
         # It may have been killed a moment ago; or the socket by which it is reached, in /tmp, has been cleaned up.

@@ -10,6 +10,8 @@ import gc
 import signal
 import sys
 
+# There is no garbage among what is loaded: to look for it takes a seventh of the time.
+gc.disable()
 # Numba would load it, if it is installed, for linear algebra that no kernel does.
 sys.modules["scipy"] = None  # type: ignore[assignment]
 
@@ -26,3 +28,4 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
 # A look for garbage would write to all of it, and memory that is written to is not shared any more.
 gc.collect()
 gc.freeze()
+gc.enable()
