@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from statistics import median
 from time import monotonic, perf_counter, sleep
 
@@ -108,6 +109,11 @@ def without_collector() -> Iterator[None]:
         gc.enable()
 
 
+@pytest.fixture(scope="module")
+def slow_data(tmp_path_factory) -> Path:
+    return write_slow_list(tmp_path_factory.mktemp("slow") / "data")
+
+
 # In a second, p99 is that of the beginning, before a server takes notice.
 @pytest.mark.parametrize(
     ("seconds", "most_slowdown"),
@@ -122,14 +128,14 @@ def without_collector() -> Iterator[None]:
     ],
 )
 def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(
-    tmp_path, capsys, call_s, proxied, seconds, most_slowdown
+    tmp_path, slow_data, capsys, call_s, proxied, seconds, most_slowdown
 ):
     """The machine differs from one second to the next, so each overload is compared with the peak right before it."""
-    data, request = write_slow_list(tmp_path / "data"), request_taking(call_s)
+    request = request_taking(call_s)
     goodputs, slowdowns = [], []
     with ExitStack() as stack:
         with on_core(0):
-            running = stack.enter_context(serving(tmp_path / "server", data, "--workers", 1))
+            running = stack.enter_context(serving(tmp_path / "server", slow_data, "--workers", 1))
         stack.enter_context(on_core(1))
         stack.enter_context(without_collector())
         address = running.address
@@ -161,10 +167,10 @@ def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(
 
 
 @pytest.mark.long
-def test_callers_who_try_again_at_once_do_not_keep_an_overload_from_ending(tmp_path):
+def test_callers_who_try_again_at_once_do_not_keep_an_overload_from_ending(tmp_path, slow_data):
     """Twelve are few enough to wait, once they are let in."""
-    data, request = write_slow_list(tmp_path / "data"), request_taking(0.008)
-    with serving(tmp_path / "server", data, "--workers", 1) as running, connected(running.address) as stubs:
+    request = request_taking(0.008)
+    with serving(tmp_path / "server", slow_data, "--workers", 1) as running, connected(running.address) as stubs:
         _, peak_per_s = closed_loop(stubs, request, 2.0)
         open_loop(stubs, request, TIMES * peak_per_s, 2.0)
         stuck, _ = closed_loop(stubs, request, 2.0)
