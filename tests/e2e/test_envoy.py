@@ -129,6 +129,7 @@ def test_no_lookup_fails_while_a_server_drains_and_later_stalls_as_the_other_one
 
 
 def test_a_server_that_hangs_keeps_hardly_a_call_from_the_other_one(tmp_path, lists):
+    request = a_request()
     with ExitStack() as stack:
         hanging, other = (stack.enter_context(serving(tmp_path / f"server-{data.name}", data)) for data in lists)
         proxy = stack.enter_context(envoy(tmp_path, [hanging.port, other.port]))
@@ -136,11 +137,11 @@ def test_a_server_that_hangs_keeps_hardly_a_call_from_the_other_one(tmp_path, li
         with stalled(hanging):
             calls: list[grpc.Call] = []
             for _ in range(50):
-                calls += looked_up(stubs, a_request(), 10)
+                calls += looked_up(stubs, request, 10)
                 sleep(0.02)
-            found = codes(calls)
             # It was not left out: calls tell of it before checks of health do.
             assert proxy.hosts()[hanging.port]["healthy"]
+            found = codes(calls)
     assert set(found) <= {grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED}
     # Those that it had before it had more than the other one. Half of all would wait if they went round.
     assert 0 < found[grpc.StatusCode.DEADLINE_EXCEEDED] <= 50
