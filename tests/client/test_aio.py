@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from nearhash.v1 import lookup_pb2
-from nearhash_client import AsyncClient, DeadlineExceeded, InvalidRequest, NotFound, Unavailable
+from nearhash_client import AsyncClient, DeadlineExceeded, InvalidRequest, NotFound, ServerError, Unavailable
 
 
 class InFlight:
@@ -62,6 +62,32 @@ def test_what_waits_for_others_to_end_does_so_no_longer_than_its_deadline(serve,
 
     asyncio.run(run())
     assert len(peer.requests) == 3
+
+
+def test_closing_fails_what_waits_for_others_to_end(serve, monkeypatch):
+    monkeypatch.setattr("nearhash_client.aio.MOST_CALLS", 1)
+    asked, going_on = threading.Event(), threading.Event()
+
+    def answer(_request, _context):
+        asked.set()
+        going_on.wait(20)
+        return lookup_pb2.LookupResponse()
+
+    peer = serve(answer)
+
+    async def run() -> list[object]:
+        client = AsyncClient(peer.target)
+        calls = [asyncio.create_task(client.lookup([1])) for _ in range(3)]
+        await asyncio.to_thread(asked.wait, 20)
+        await client.close()
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    try:
+        _, *waiting = asyncio.run(run())
+    finally:
+        going_on.set()
+    assert [type(error) for error in waiting] == [ServerError] * 2
+    assert {str(error) for error in waiting} == {"CANCELLED: the client was closed"}
 
 
 def test_the_first_failure_stops_the_parts_not_yet_sent(serve):
