@@ -28,6 +28,7 @@ from nearhash_service.config import AdmissionSection, Caller
 from nearhash_service.metrics.instruments import Instruments
 from nearhash_service.scheduling import admission, turns
 from nearhash_service.scheduling.lanes import Lane
+from nearhash_service.scheduling.query_costs import QueryCosts
 from nearhash_service.server import Server
 
 from .metrics.scraped import Scraped
@@ -197,6 +198,18 @@ def test_small_lookups_tell_their_lane_what_they_took(slow, count):
         stubs.lookups.Lookup(slow_request(count))
     with lane_with_one_waiting(lane):
         assert lane.wait_s() > 1.5 * before_s
+
+
+def test_a_lookup_that_takes_far_longer_than_expected_hardly_moves_its_lane(monkeypatch, slow):
+    """As one with thousands of matches does."""
+    monkeypatch.setattr(QueryCosts, "query_s", lambda *_: 1e-9)
+    server, stubs = slow
+    lane = server._lanes.interactive
+    with lane_with_one_waiting(lane):
+        before_s = lane.wait_s()
+    stubs.lookups.Lookup(slow_request(1000))
+    with lane_with_one_waiting(lane):
+        assert before_s < lane.wait_s() < 2 * before_s
 
 
 @contextmanager
