@@ -130,7 +130,7 @@ class QuickLookups(UnaryInterceptor):
             self._counts.count_few(hash_type, ready.banks, count)
             return ready.nothing
         response = lookup_pb2.LookupResponse(generation=ready.generation, sequence=view.sequence)
-        self._counts.count_few(hash_type, ready.banks, count, add_few(response, 0, view, found))
+        self._counts.count_few(hash_type, ready.banks, count, add_few(response, view, found))
         return response.SerializeToString()
 
     def _make_ready(self, view: View, kind: _Kind, caller: Caller) -> _Ready:
