@@ -125,8 +125,8 @@ def lookup_in_blocks(
 ) -> Iterator[Found]:
     """Find the entries near each query, and let the caller do something else before each block of the queries.
 
-    What is found is told once it is much, or all. To tell it of each block would take a tenth longer in all: the search
-    of a block leaves the caches cold for what Python does next.
+    What is found is told once it is much, or all. To tell it of each block would take a twentieth longer in all: the
+    search of a block leaves the caches cold for what Python does next.
 
     Parameters
     ----------

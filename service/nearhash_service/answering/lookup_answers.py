@@ -11,10 +11,10 @@ from nearhash_index.lookup import Found, stored_hashes
 from nearhash_index.view import View
 from nearhash_service.config import Caller
 
-__all__ = ["add_few", "add_found"]
+__all__ = ["add_found", "add_matches"]
 
 
-def add_few(
+def add_matches(
     response: lookup_pb2.LookupResponse, view: View, found: Iterable[tuple[int, int, int]]
 ) -> list[tuple[str, int, int]]:
     """Add matches: of each there is the query, the distance, and the number of the entry in the view.
@@ -38,9 +38,9 @@ def add_few(
 def add_found(
     response: lookup_pb2.LookupResponse, view: View, hash_type: HashType, found: Found, caller: Caller
 ) -> list[tuple[str, int, int]]:
-    """Add what was found for some of the queries. Returns what `add_few` does."""
+    """Add what was found for some of the queries. Returns what `add_matches` does."""
     located = zip(found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True)
-    added = add_few(response, view, located)
+    added = add_matches(response, view, located)
     before = len(response.matches) - len(added)
     if found.places is not None:
         for match, (hash_index, hash_count) in zip(response.matches[before:], found.places, strict=True):

@@ -13,7 +13,7 @@ from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
 from nearhash_index.lookup import lookup_in_blocks
 from nearhash_service.access.callers import check_banks, current_caller
-from nearhash_service.answering.lookup_answers import add_few, add_found
+from nearhash_service.answering.lookup_answers import add_found, add_matches
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.answering.wire_types import hash_type_of
 from nearhash_service.metrics.lookups import LookupCounts
@@ -67,7 +67,7 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
             first = next(blocks)
             few = quick.find(hashes) if quick else None
             if few is not None and len(few) <= max_matches:
-                matches = add_few(response, view, few)
+                matches = add_matches(response, view, few)
             else:
                 for found in lookup_in_blocks(
                     view,
