@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -143,19 +143,16 @@ def lookup_in_blocks(
         Of the blocks since the last one; rows count all queries. The last one tells all that are unsearchable.
     """
     unsearchable = degenerate_rows(queries, hash_type)
-    left_out = unsearchable.tolist()
-    is_searched = np.ones(len(queries), dtype=np.bool_)
-    is_searched[unsearchable] = False
-    (rows,) = is_searched.nonzero()
-    searched = queries[rows]
+    left_out: list[int] = unsearchable.tolist()
+    searched = np.delete(queries, unsearchable, axis=0) if left_out else queries
     near = _Near(view, hash_type, reach)
     for block in blocks:
-        part = slice(*(row - bisect_left(left_out, row) for row in (block.start, block.stop)))
-        near.search(searched[part], rows[part])
+        first, last = block.start - bisect_left(left_out, block.start), block.stop - bisect_left(left_out, block.stop)
+        near.search(searched[first:last], first)
         is_last = block.stop == len(queries)
         if is_last or near.count >= _MANY_HITS:
-            told = unsearchable if is_last else _NONE
-            yield _found(view, hash_type, near.take(), told, max_matches, every_hash)
+            found = _found(view, hash_type, near.take(), max_matches, every_hash)
+            yield _among_all(found, len(queries), unsearchable, is_last=is_last) if left_out else found
 
 
 def stored_hashes(view: View, hash_type: HashType, found: Found) -> list[bytes]:
@@ -170,22 +167,27 @@ def stored_hashes(view: View, hash_type: HashType, found: Found) -> list[bytes]:
     return hashes
 
 
-def _found(
-    view: View,
-    hash_type: HashType,
-    parts: Sequence[_Hits],
-    unsearchable: NDArray[np.int64],
-    max_matches: int,
-    every_hash: bool,
-) -> Found:
+def _found(view: View, hash_type: HashType, parts: Sequence[_Hits], max_matches: int, every_hash: bool) -> Found:
     hits = _merged(view, *(parts if every_hash else map(_once, parts)))
     if not len(hits.query):
         # The commonest answer by far.
-        return Found(_NONE, _NONE, _NONE, _NONE, unsearchable, truncated=_NONE, allowed=[])
+        return Found(_NONE, _NONE, _NONE, _NONE, unsearchable=_NONE, truncated=_NONE, allowed=[])
     hits, allowed = _without_allowed(view, hits)
     hits, cut = _nearest(hits, max_matches)
     places = _places(view, hash_type, hits) if every_hash else None
-    return Found(hits.query, hits.entry, hits.distance, hits.code, unsearchable, cut, allowed, places)
+    return Found(hits.query, hits.entry, hits.distance, hits.code, _NONE, cut, allowed, places)
+
+
+def _among_all(found: Found, query_count: int, unsearchable: NDArray[np.int64], *, is_last: bool) -> Found:
+    """Tell the rows of what was found by all queries rather than those that were searched."""
+    rows = np.delete(np.arange(query_count), unsearchable)
+    return replace(
+        found,
+        query=rows[found.query],
+        unsearchable=unsearchable if is_last else _NONE,
+        truncated=rows[found.truncated],
+        allowed=[(int(rows[query]), entry) for query, entry in found.allowed],
+    )
 
 
 class _Near:
@@ -206,13 +208,13 @@ class _Near:
         self._of_added: list[Hits] = []
         self.count = 0
 
-    def search(self, queries: Codes, rows: NDArray[np.int64]) -> None:
-        """Search for queries, of which these are the numbers; later ones than before."""
+    def search(self, queries: Codes, first: int) -> None:
+        """Search for queries, the first of which has this number; later ones than before."""
         widest = self._reach.widest
         if self._stored is not None:
-            self._gather(self._of_stored, self._stored.index.hits(queries, widest), rows)
+            self._gather(self._of_stored, self._stored.index.hits(queries, widest), first)
         if self._added is not None:
-            self._gather(self._of_added, brute_force.scan(self._added.planes, queries, widest), rows)
+            self._gather(self._of_added, brute_force.scan(self._added.planes, queries, widest), first)
 
     def take(self) -> list[_Hits]:
         """Return what was found within the radius of its bank and has not been taken yet."""
@@ -235,9 +237,9 @@ class _Near:
         self._of_stored, self._of_added, self.count = [], [], 0
         return parts
 
-    def _gather(self, gathered: list[Hits], hits: Hits, rows: NDArray[np.int64]) -> None:
+    def _gather(self, gathered: list[Hits], hits: Hits, first: int) -> None:
         if hits:
-            gathered.append(hits._replace(query=rows[hits.query]))
+            gathered.append(hits._replace(query=hits.query + first) if first else hits)
             self.count += len(hits.query)
 
 
