@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -44,13 +45,14 @@ def test_after_a_refusal_a_tenth_may_wait_until_nothing_was_refused_for_a_while(
     assert [is_full_with(lane, waiting) for waiting in (110, 990)] == [False, False]
 
 
-def test_while_it_refuses_half_of_its_threads_answer(monkeypatch):
+def test_while_it_refuses_half_of_its_threads_answer(monkeypatch, request):
     monkeypatch.setattr(lanes, "_OVERLOADED_S", 60.0)
-    lane = Lane("calls", 4, 1000 * COST_S, Buckets(SECONDS), COST_S)
+    name = request.node.name
+    lane = Lane(name, 4, 1000 * COST_S, Buckets(SECONDS), COST_S)
 
     def thread_count() -> int:
         submitted(lane.pool, divmod, 7, 2).result(10)
-        return lane.pool.thread_count
+        return sum(thread.name == name for thread in threading.enumerate())
 
     assert thread_count() == 4
     assert is_full_with(lane, 1010)
@@ -62,18 +64,18 @@ def test_while_it_refuses_half_of_its_threads_answer(monkeypatch):
 
 
 @pytest.fixture
-def many_threads(monkeypatch) -> Iterator[Callable[[float], tuple[Lane, Callable[[], int]]]]:
+def many_threads(monkeypatch, request) -> Iterator[Callable[[float], tuple[Lane, Callable[[], int]]]]:
     """Make a lane of four threads whose calls cost so much; it is returned with what counts its threads."""
     monkeypatch.setattr(lanes, "_QUIET_S", 60.0)
-    made = []
+    name, made = request.node.name, []
 
     def make(cost_s: float) -> tuple[Lane, Callable[[], int]]:
-        lane = Lane("calls", 4, 0.15, Buckets(SECONDS), cost_s)
+        lane = Lane(name, 4, 0.15, Buckets(SECONDS), cost_s)
         made.append(lane)
 
         def thread_count() -> int:
             submitted(lane.pool, divmod, 7, 2).result(10)
-            return lane.pool.thread_count
+            return sum(thread.name == name for thread in threading.enumerate())
 
         return lane, thread_count
 
