@@ -48,7 +48,7 @@ format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(READY) ## the tests: five minutes on two fast cores, eight on slow ones
+test: $(READY) ## the tests: five minutes on two fast cores, up to ten on slow ones
 	$(BIN)/pytest -m 'not long' --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-node
