@@ -160,10 +160,23 @@ class Index:
         InvalidInput
             If the queries have another shape or dtype, or the radius is out of range.
         """
+        return self.matches(self.hits(queries, radius, threads=threads))
+
+    def hits(self, queries: Codes, radius: int, *, threads: int = 1) -> Hits:
+        """Find what `search` does, for `matches` to tell the rows of: of several searches together, if there are more.
+
+        Raises
+        ------
+        InvalidInput
+            If the queries have another shape or dtype, or the radius is out of range.
+        """
         queries = tables.read_only(check_codes(queries, "queries", self.words))
         radius = _checked_radius(radius, self.words)
         plan = self._plan(radius)
-        hits = self._scan(queries, radius, threads) if plan is None else self._probe(plan, queries, radius, threads)
+        return self._scan(queries, radius, threads) if plan is None else self._probe(plan, queries, radius, threads)
+
+    def matches(self, hits: Hits) -> Matches:
+        """Turn hits into matches, in O(matches log matches)."""
         return self._postings.expand(hits)
 
     def codes_at(self, positions: NDArray[np.int64]) -> Codes:
@@ -250,7 +263,7 @@ class Index:
         if len(left) == len(queries):
             return self._scan(queries, radius, threads)
         rest = self._scan(tables.read_only(queries[left]), radius, threads)
-        return _joined([hits, rest._replace(query=left[rest.query])])
+        return Hits.joined([hits, rest._replace(query=left[rest.query])])
 
     def _probe_on_threads(
         self, plan: Plan, queries: Codes, radius: int, threads: int
@@ -265,7 +278,7 @@ class Index:
             lambda part: tables.search(self._tables, self._plane_list, part[0], part[1], radius), parts
         )
         firsts = [first for _, _, first in parts]
-        hits = _joined([hits._replace(query=hits.query + f) for f, (hits, _) in zip(firsts, answers, strict=True)])
+        hits = Hits.joined([hits._replace(query=hits.query + f) for f, (hits, _) in zip(firsts, answers, strict=True)])
         left = np.unique(np.concatenate([left + f for f, (_, left) in zip(firsts, answers, strict=True)]))
         # What one thread has found of a query that another one has left is found again.
         return Hits(*(array[~np.isin(hits.query, left)] for array in hits)) if len(left) else hits, left
@@ -276,7 +289,9 @@ class Index:
         borders = np.linspace(0, n, useful + 1, dtype=np.int64)
         parts = list(pairwise(borders))
         answers = _on_threads(lambda part: brute_force.scan(self._planes[:, slice(*part)], queries, radius), parts)
-        return _joined([hits._replace(code=hits.code + first) for hits, (first, _) in zip(answers, parts, strict=True)])
+        return Hits.joined(
+            [hits._replace(code=hits.code + first) for hits, (first, _) in zip(answers, parts, strict=True)]
+        )
 
     def _plan(self, radius: int) -> Plan | None:
         """Return the plan for the radius, or None for brute force. Made once; made twice by chance, it is the same."""
@@ -302,10 +317,6 @@ def _on_threads(answer: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         return [answer(parts[0])]
     with ThreadPoolExecutor(len(parts)) as pool:
         return list(pool.map(answer, parts))
-
-
-def _joined(found: Sequence[Hits]) -> Hits:
-    return found[0] if len(found) == 1 else Hits(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def _checked_radius(radius: int, words: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +14,15 @@ from nearhash_index import brute_force
 from nearhash_index.codes import Codes, codes_to_bytes
 from nearhash_index.degenerate import degenerate_rows
 from nearhash_index.hash_types import HashType
-from nearhash_index.matches import Matches
+from nearhash_index.matches import Hits, Matches
 from nearhash_index.planes import codes_of
 from nearhash_index.view import Reach, View
 
-__all__ = ["Found", "lookup", "stored_hashes"]
+__all__ = ["Found", "lookup", "lookup_in_blocks", "stored_hashes"]
 
 _NONE = np.empty(0, dtype=np.int64)
+_MANY_HITS = 64
+"""Gathered before they are told: by then the caches are warm again."""
 _FEW_HITS = 128
 """Python looks through so many sooner than NumPy sorts them, and keeps other threads waiting for no longer."""
 
@@ -103,21 +106,53 @@ def lookup(
         If a bank named is not there, or disabled.
     """
     reach = view.reach(hash_type, radius, banks, within)
-    unsearchable = degenerate_rows(queries, hash_type)
-    if not len(unsearchable):
-        return _found(view, hash_type, _search(view, hash_type, queries, reach), max_matches, every_hash)
-    searched = np.delete(np.arange(len(queries)), unsearchable)
-    found = _found(view, hash_type, _search(view, hash_type, queries[searched], reach), max_matches, every_hash)
-    return Found(
-        searched[found.query],
-        found.entry,
-        found.distance,
-        found.code,
-        unsearchable,
-        searched[found.truncated],
-        [(int(searched[query]), entry) for query, entry in found.allowed],
-        found.places,
+    blocks = [slice(0, len(queries))]
+    (found,) = lookup_in_blocks(
+        view, hash_type, queries, blocks, reach=reach, max_matches=max_matches, every_hash=every_hash
     )
+    return found
+
+
+def lookup_in_blocks(
+    view: View,
+    hash_type: HashType,
+    queries: Codes,
+    blocks: Iterable[slice],
+    *,
+    reach: Reach,
+    max_matches: int,
+    every_hash: bool = False,
+) -> Iterator[Found]:
+    """Find the entries near each query, and let the caller do something else before each block of the queries.
+
+    What is found is told once it is much, or all. To tell it of each block would take a twentieth longer in all: the
+    search of a block leaves the caches cold for what Python does next.
+
+    Parameters
+    ----------
+    blocks : iterable of slice
+        Of the queries, one after the other.
+    reach : Reach
+        Of the view, for what is asked.
+    max_matches, every_hash
+        As of `lookup`.
+
+    Yields
+    ------
+    Found
+        Of the blocks since the last one; rows count all queries. The last one tells all that are unsearchable.
+    """
+    unsearchable = degenerate_rows(queries, hash_type)
+    left_out: list[int] = unsearchable.tolist()
+    searched = np.delete(queries, unsearchable, axis=0) if left_out else queries
+    near = _Near(view, hash_type, reach)
+    for block in blocks:
+        first, last = block.start - bisect_left(left_out, block.start), block.stop - bisect_left(left_out, block.stop)
+        near.search(searched[first:last], first)
+        is_last = block.stop == len(queries)
+        if is_last or near.count >= _MANY_HITS:
+            found = _found(view, hash_type, near.take(), max_matches, every_hash)
+            yield _among_all(found, len(queries), unsearchable, is_last=is_last) if left_out else found
 
 
 def stored_hashes(view: View, hash_type: HashType, found: Found) -> list[bytes]:
@@ -132,7 +167,7 @@ def stored_hashes(view: View, hash_type: HashType, found: Found) -> list[bytes]:
     return hashes
 
 
-def _found(view: View, hash_type: HashType, parts: Iterator[_Hits], max_matches: int, every_hash: bool) -> Found:
+def _found(view: View, hash_type: HashType, parts: Sequence[_Hits], max_matches: int, every_hash: bool) -> Found:
     hits = _merged(view, *(parts if every_hash else map(_once, parts)))
     if not len(hits.query):
         # The commonest answer by far.
@@ -143,25 +178,69 @@ def _found(view: View, hash_type: HashType, parts: Iterator[_Hits], max_matches:
     return Found(hits.query, hits.entry, hits.distance, hits.code, _NONE, cut, allowed, places)
 
 
-def _search(view: View, hash_type: HashType, queries: Codes, reach: Reach) -> Iterator[_Hits]:
-    """Yield the hashes of generation and delta within the radius of their bank."""
-    segment = view.generation.segments.get(hash_type.name)
-    if segment is not None and reach.widest >= 0:
-        matches = segment.index.search(queries, reach.widest)
-        if len(matches):
-            entry = segment.entry[matches.row].astype(np.int64)
-            near = matches.distance <= reach.radii[view.generation_banks[view.generation.entries.bank[entry]]]
+def _among_all(found: Found, query_count: int, unsearchable: NDArray[np.int64], *, is_last: bool) -> Found:
+    """Tell the rows of what was found by all queries rather than those that were searched."""
+    rows = np.delete(np.arange(query_count), unsearchable)
+    return replace(
+        found,
+        query=rows[found.query],
+        unsearchable=unsearchable if is_last else _NONE,
+        truncated=rows[found.truncated],
+        allowed=[(int(rows[query]), entry) for query, entry in found.allowed],
+    )
+
+
+class _Near:
+    """Gathers what is near queries in generation and delta.
+
+    Attributes
+    ----------
+    count : int
+        Codes found since the last were taken; not all are within the radius of their bank.
+    """
+
+    def __init__(self, view: View, hash_type: HashType, reach: Reach) -> None:
+        self._view, self._reach = view, reach
+        is_reached = reach.widest >= 0
+        self._stored = view.generation.segments.get(hash_type.name) if is_reached else None
+        self._added = view.delta.segments.get(hash_type.name) if is_reached else None
+        self._of_stored: list[Hits] = []
+        self._of_added: list[Hits] = []
+        self.count = 0
+
+    def search(self, queries: Codes, first: int) -> None:
+        """Search for queries, the first of which has this number; later ones than before."""
+        widest = self._reach.widest
+        if self._stored is not None:
+            self._gather(self._of_stored, self._stored.index.hits(queries, widest), first)
+        if self._added is not None:
+            self._gather(self._of_added, brute_force.scan(self._added.planes, queries, widest), first)
+
+    def take(self) -> list[_Hits]:
+        """Return what was found within the radius of its bank and has not been taken yet."""
+        view, radii = self._view, self._reach.radii
+        parts = []
+        if self._of_stored:
+            assert self._stored is not None  # noqa: S101 - the hits come from it
+            matches = self._stored.index.matches(Hits.joined(self._of_stored))
+            entry = self._stored.entry[matches.row].astype(np.int64)
+            near = matches.distance <= radii[view.generation_banks[view.generation.entries.bank[entry]]]
             alive = near & ~np.isin(entry, view.delta.tombstones) if len(view.delta.tombstones) else near
-            yield _Hits(matches.query, entry, matches.distance, matches.row, matches.code).keep(alive)
-    added = view.delta.segments.get(hash_type.name)
-    if added is not None and reach.widest >= 0:
-        hits = brute_force.scan(added.planes, queries, reach.widest)
-        if hits:
-            matches = Matches.sorted(*hits)
-            position = added.entry[matches.row]
-            near = matches.distance <= reach.radii[view.added_banks[position]]
+            parts.append(_Hits(matches.query, entry, matches.distance, matches.row, matches.code).keep(alive))
+        if self._of_added:
+            assert self._added is not None  # noqa: S101 - likewise
+            matches = Matches.sorted(*Hits.joined(self._of_added))
+            position = self._added.entry[matches.row]
+            near = matches.distance <= radii[view.added_banks[position]]
             number = position + view.first_added
-            yield _Hits(matches.query, number, matches.distance, matches.row, matches.code).keep(near)
+            parts.append(_Hits(matches.query, number, matches.distance, matches.row, matches.code).keep(near))
+        self._of_stored, self._of_added, self.count = [], [], 0
+        return parts
+
+    def _gather(self, gathered: list[Hits], hits: Hits, first: int) -> None:
+        if hits:
+            gathered.append(hits._replace(query=hits.query + first) if first else hits)
+            self.count += len(hits.query)
 
 
 def _once(hits: _Hits) -> _Hits:

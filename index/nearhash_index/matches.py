@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -65,6 +66,11 @@ class Hits(NamedTuple):
     query: NDArray[np.int64]
     code: NDArray[np.int64]
     distance: NDArray[np.int64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Hits]) -> Hits:
+        """Put hits one after the other. There is at least one part."""
+        return parts[0] if len(parts) == 1 else cls(*map(np.concatenate, zip(*parts, strict=True)))
 
     def __bool__(self) -> bool:
         """Whether there are any."""

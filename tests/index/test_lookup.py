@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +19,7 @@ from nearhash_index.degenerate import degenerate_rows
 from nearhash_index.entries import Entry, Hash
 from nearhash_index.errors import BankDisabled, InvalidInput, UnknownName
 from nearhash_index.hash_types import HASH_TYPES, HashType
-from nearhash_index.lookup import lookup
+from nearhash_index.lookup import lookup, lookup_in_blocks
 from nearhash_index.store import DataDirectory, Generation, Registry, publish
 from nearhash_index.store.delta import DeltaFollower
 from nearhash_index.view import View
@@ -239,6 +240,48 @@ def test_every_hash_is_a_match_of_its_own_with_its_place_in_the_entry(added: int
         of_entry = hashes[tuple(names)]
         bits = int.from_bytes(queries[query].value) ^ int.from_bytes(of_entry[index].value)
         assert (bits.bit_count(), len(of_entry)) == (distance, count)
+
+
+@ALL_TYPES
+@pytest.mark.parametrize("every_hash", [False, True])
+def test_blocks_tell_together_what_is_told_at_once(hash_type: HashType, every_hash: bool, tmp_path: Path) -> None:
+    model, queries = random_model(16, hash_type)
+    model["allowed"] = ModelBank(entries=[entry("1", queries[3])], allowlist=True)
+    zeros = queries[1]
+    asked = [*queries, *queries, zeros, zeros, *queries, zeros]
+    view = view_of(model, tmp_path, lambda each: int(each.key.entry_id[:2]) % 3 == 0)
+    codes = codes_of(hash_type, asked)
+    how: dict[str, Any] = {"max_matches": 9, "every_hash": every_hash}
+    whole = lookup(view, hash_type, codes, radius=None, banks=(), **how)
+    assert len(whole.query) > 100
+    assert whole.allowed
+    reach = view.reach(hash_type, None, ())
+    rng = np.random.default_rng(17)
+    parted = 0
+    for count in (1, 2, 3, 7, len(asked)):
+        inner = rng.choice(np.arange(1, len(asked)), count - 1, replace=False)
+        borders = [0, *sorted(inner.tolist()), len(asked)]
+        blocks = [slice(first, last) for first, last in pairwise(borders)]
+        parts = list(lookup_in_blocks(view, hash_type, codes, blocks, reach=reach, **how))
+        parted += len(parts) > 1
+        for column in ("query", "entry", "distance", "code", "unsearchable", "truncated"):
+            together = np.concatenate([getattr(part, column) for part in parts])
+            assert together.tolist() == getattr(whole, column).tolist(), (column, borders)
+        assert [pair for part in parts for pair in part.allowed] == whole.allowed
+        if every_hash:
+            assert [place for part in parts for place in part.places or ()] == whole.places
+    # Much is not kept back until the end.
+    assert parted
+
+
+def test_little_is_told_once_all_blocks_are_searched(tmp_path: Path) -> None:
+    rng = np.random.default_rng(18)
+    stored = [random_hash(rng) for _ in range(20)]
+    view = view_of({"bank": ModelBank(entries=[entry(f"{i:02}", each) for i, each in enumerate(stored)])}, tmp_path)
+    blocks = [slice(i, i + 1) for i in range(20)]
+    reach = view.reach(PHASH64, None, ())
+    (found,) = lookup_in_blocks(view, PHASH64, codes_of(PHASH64, stored), blocks, reach=reach, max_matches=1)
+    assert found.query.tolist() == found.entry.tolist() == list(range(20))
 
 
 def test_the_nearest_are_kept_and_the_cut_is_told(tmp_path: Path) -> None:

@@ -237,6 +237,21 @@ def test_large_lookups_wait_for_their_turn_and_do_not_keep_small_ones_from_their
     assert scraped.total("nearhash_lane_wait_seconds_sum", lane="large") > 0.1
 
 
+def test_a_large_lookup_that_fails_within_a_block_leaves_its_turn_to_the_next(slow, monkeypatch):
+    server, stubs = slow
+
+    def fail(_view, _hash_type, _queries, blocks, **_options):
+        next(blocks), next(blocks)
+        raise ValueError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("nearhash_service.answering.lookup_service.lookup_in_blocks", fail)
+        for _ in range(2):
+            assert refused(lambda: stubs.lookups.Lookup(request_taking(0.1)))[0] == grpc.StatusCode.INTERNAL
+            eventually(lambda: server._lanes.large.count() == 0, within_s=5)
+    assert stubs.lookups.Lookup(request_taking(0.1), timeout=60).generation
+
+
 def test_more_large_lookups_than_can_be_answered_are_refused_with_a_time(slow, monkeypatch):
     server, stubs = slow
     monkeypatch.setattr(turns, "_ALWAYS_WAIT", 2)

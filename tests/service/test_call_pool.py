@@ -9,6 +9,9 @@ from nearhash_service.scheduling.call_pool import CallPool
 from .pooled import submitted
 from .running import eventually
 
+KEPT = 4
+"""Threads that a pool keeps."""
+
 
 @pytest.fixture
 def waits():
@@ -85,7 +88,34 @@ def test_another_thread_takes_the_place_of_a_call_that_is_set_aside(pool, name):
     assert thread_count(name) == 2 + 5
     go.set()
     assert all(future.result(10) for future in futures)
-    eventually(lambda: submitted(pool, divmod, 7, 2).result(10) and thread_count(name) == 2)
+    # One that is left over ends, or is kept, after its next call.
+    eventually(lambda: submitted(pool, divmod, 7, 2).result(10) and thread_count(name) <= 2 + KEPT)
+
+
+def test_some_threads_are_kept_for_the_next_calls_that_are_set_aside_and_answer_no_others(pool, name):
+    def set_aside(count: int) -> set[int]:
+        """Return which threads answered so many such calls at once."""
+        together = threading.Barrier(count)
+
+        def long_call() -> int:
+            with pool.set_aside():
+                together.wait(30)
+            return threading.get_ident()
+
+        return {future.result(30) for future in [submitted(pool, long_call) for _ in range(count)]}
+
+    set_aside(KEPT)
+    eventually(lambda: submitted(pool, divmod, 7, 2).result(10) and pool.thread_count == 2)
+    assert thread_count(name) == 2 + KEPT
+    go = threading.Event()
+    short = [submitted(pool, go.wait, 30) for _ in range(5)]
+    eventually(lambda: pool.waiting == 3)
+    sleep(0.2)
+    assert pool.waiting == 3
+    go.set()
+    assert all(future.result(10) for future in short)
+    before = {thread.ident for thread in threading.enumerate() if thread.name == name}
+    assert set_aside(KEPT) <= before
 
 
 def test_calls_of_before_are_told_apart(pool):
@@ -106,4 +136,8 @@ def test_its_threads_end_with_it(name):
     with CallPool(name, 3, Buckets(SECONDS)) as pool:
         assert submitted(pool, divmod, 7, 2).result(10) == (3, 1)
         assert thread_count(name) == 3
+        with pool.set_aside():
+            pass
+        eventually(lambda: submitted(pool, divmod, 7, 2).result(10) and pool.thread_count == 3)
+        assert thread_count(name) == 4
     eventually(lambda: not any(thread.name.startswith(name) for thread in threading.enumerate()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -45,14 +44,13 @@ def test_after_a_refusal_a_tenth_may_wait_until_nothing_was_refused_for_a_while(
     assert [is_full_with(lane, waiting) for waiting in (110, 990)] == [False, False]
 
 
-def test_while_it_refuses_half_of_its_threads_answer(monkeypatch, request):
+def test_while_it_refuses_half_of_its_threads_answer(monkeypatch):
     monkeypatch.setattr(lanes, "_OVERLOADED_S", 60.0)
-    name = request.node.name
-    lane = Lane(name, 4, 1000 * COST_S, Buckets(SECONDS), COST_S)
+    lane = Lane("calls", 4, 1000 * COST_S, Buckets(SECONDS), COST_S)
 
     def thread_count() -> int:
         submitted(lane.pool, divmod, 7, 2).result(10)
-        return sum(thread.name == name for thread in threading.enumerate())
+        return lane.pool.thread_count
 
     assert thread_count() == 4
     assert is_full_with(lane, 1010)
@@ -64,18 +62,18 @@ def test_while_it_refuses_half_of_its_threads_answer(monkeypatch, request):
 
 
 @pytest.fixture
-def many_threads(monkeypatch, request) -> Iterator[Callable[[float], tuple[Lane, Callable[[], int]]]]:
+def many_threads(monkeypatch) -> Iterator[Callable[[float], tuple[Lane, Callable[[], int]]]]:
     """Make a lane of four threads whose calls cost so much; it is returned with what counts its threads."""
     monkeypatch.setattr(lanes, "_QUIET_S", 60.0)
-    name, made = request.node.name, []
+    made = []
 
     def make(cost_s: float) -> tuple[Lane, Callable[[], int]]:
-        lane = Lane(name, 4, 0.15, Buckets(SECONDS), cost_s)
+        lane = Lane("calls", 4, 0.15, Buckets(SECONDS), cost_s)
         made.append(lane)
 
         def thread_count() -> int:
             submitted(lane.pool, divmod, 7, 2).result(10)
-            return sum(thread.name == name for thread in threading.enumerate())
+            return lane.pool.thread_count
 
         return lane, thread_count
 

@@ -87,7 +87,7 @@ def test_errors_are_spans_too_and_only_the_servers_own_are_marked(tmp_path, data
     address = f"unix:{tmp_path}/socket"
     with Server(DataDirectory(data), address, tracing=tracing), connected(address) as stubs:
         refusal(lambda: stubs.lookup(hash_type=5, hashes=b"x"))
-        monkeypatch.setattr("nearhash_service.answering.lookup_service.lookup", None)
+        monkeypatch.setattr("nearhash_service.answering.lookup_service.lookup_in_blocks", None)
         # So many that they are not answered without it.
         refusal(lambda: stubs.lookup(hash_type=5, hashes=bytes(range(32)) * 17))
     tracing.close()

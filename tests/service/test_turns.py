@@ -101,13 +101,13 @@ def test_other_calls_are_answered_meanwhile_and_the_threads_end_afterwards(make)
     futures = [lookups.send(i) for i in range(10)]
     for _ in range(20):
         assert submitted(lookups.pool, divmod, 7, 2).result(10) == (3, 1)
-    assert lookups.pool._thread_count == 2 + 10
+    assert lookups.pool.thread_count == 2 + 10
     for i in range(10):
         lookups.end(i)
     for future in futures:
         future.result(10)
     # One that is left over ends after its next call.
-    eventually(lambda: submitted(lookups.pool, divmod, 7, 2).result(10) and lookups.pool._thread_count == 2)
+    eventually(lambda: submitted(lookups.pool, divmod, 7, 2).result(10) and lookups.pool.thread_count == 2)
 
 
 def test_few_wait_whatever_they_cost(make):

@@ -11,42 +11,36 @@ from nearhash_index.lookup import Found, stored_hashes
 from nearhash_index.view import View
 from nearhash_service.config import Caller
 
-__all__ = ["add_few", "add_found"]
+__all__ = ["add_found", "add_matches"]
 
 
-def add_few(
-    response: lookup_pb2.LookupResponse, first: int, view: View, found: Iterable[tuple[int, int, int]]
+def add_matches(
+    response: lookup_pb2.LookupResponse, view: View, found: Iterable[tuple[int, int, int]]
 ) -> list[tuple[str, int, int]]:
-    """Add what was found for queries, the first of which is number `first` of the lookup.
-
-    Of each match there is the query, the distance, and the number of the entry in the view.
+    """Add matches: of each there is the query, the distance, and the number of the entry in the view.
 
     Returns
     -------
     list of (bank, query, distance), to be counted: to read them back from messages takes as long as to write these.
     """
     added = []
-    for of_found, distance, number in found:
-        query = first + of_found
+    for query, distance, number in found:
         # In place, since to extend copies each message.
         match = response.matches.add()
         bank, match.entry_id, match.source, labels = view.entry(number)
         match.query, match.distance, match.bank = query, distance, bank
-        match.labels.extend(labels)
+        if labels:
+            match.labels.extend(labels)
         added.append((bank, query, distance))
     return added
 
 
 def add_found(
-    response: lookup_pb2.LookupResponse, first: int, view: View, hash_type: HashType, found: Found, caller: Caller
+    response: lookup_pb2.LookupResponse, view: View, hash_type: HashType, found: Found, caller: Caller
 ) -> list[tuple[str, int, int]]:
-    """Add what was found for a block of the queries, the first of which is number `first` of the lookup.
-
-    Returns what `add_few` does.
-    """
-    added = add_few(
-        response, first, view, zip(found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True)
-    )
+    """Add what was found for some of the queries. Returns what `add_matches` does."""
+    located = zip(found.query.tolist(), found.distance.tolist(), found.entry.tolist(), strict=True)
+    added = add_matches(response, view, located)
     before = len(response.matches) - len(added)
     if found.places is not None:
         for match, (hash_index, hash_count) in zip(response.matches[before:], found.places, strict=True):
@@ -57,10 +51,10 @@ def add_found(
     for query, number in found.allowed:
         bank, entry_id, source, _ = view.entry(number)
         if caller.banks and bank not in caller.banks:
-            response.allowed.add(query=first + query)
+            response.allowed.add(query=query)
         else:
-            response.allowed.add(query=first + query, bank=bank, entry_id=entry_id, source=source)
+            response.allowed.add(query=query, bank=bank, entry_id=entry_id, source=source)
     for query in found.unsearchable.tolist():
-        response.unsearchable.add(query=first + query, reason=degenerate_reason(hash_type))
-    response.truncated.extend(first + query for query in found.truncated.tolist())
+        response.unsearchable.add(query=query, reason=degenerate_reason(hash_type))
+    response.truncated.extend(found.truncated.tolist())
     return added

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from itertools import chain
+
 import grpc
 
 from nearhash.v1 import lookup_pb2, lookup_pb2_grpc
 from nearhash_index.codes import codes_from_bytes, count_hashes
 from nearhash_index.errors import InvalidInput, SequenceNotReached
 from nearhash_index.hash_types import HashType
-from nearhash_index.lookup import lookup
+from nearhash_index.lookup import lookup_in_blocks
 from nearhash_service.access.callers import check_banks, current_caller
-from nearhash_service.answering.lookup_answers import add_few, add_found
+from nearhash_service.answering.lookup_answers import add_found, add_matches
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.answering.wire_types import hash_type_of
 from nearhash_service.metrics.lookups import LookupCounts
@@ -57,26 +60,25 @@ class LookupService(lookup_pb2_grpc.LookupServiceServicer):
         reach = view.reach(hash_type, radius, banks, caller.banks)
         response = lookup_pb2.LookupResponse(generation=view.generation.manifest.number, sequence=view.sequence)
         quick = None if request.every_hash or caller.read_hashes else reach.quick
-        width = hash_type.size_bytes
         query_s = self._costs.query_s(view, hash_type, reach.widest)
         matches: list[tuple[str, int, int]] = []
-        for block in self._admission.blocks(context, count, query_s):
-            packed = hashes[block.start * width : block.stop * width]
-            few = quick.find(packed) if quick else None
+        # Closed, so that its turn is over even if it fails.
+        with closing(self._admission.blocks(context, count, query_s)) as blocks:
+            first = next(blocks)
+            few = quick.find(hashes) if quick else None
             if few is not None and len(few) <= max_matches:
-                matches += add_few(response, block.start, view, few)
-                continue
-            found = lookup(
-                view,
-                hash_type,
-                codes_from_bytes(packed, hash_type),
-                radius=radius,
-                banks=banks,
-                max_matches=max_matches,
-                within=caller.banks,
-                every_hash=request.every_hash,
-            )
-            matches += add_found(response, block.start, view, hash_type, found, caller)
+                matches = add_matches(response, view, few)
+            else:
+                for found in lookup_in_blocks(
+                    view,
+                    hash_type,
+                    codes_from_bytes(hashes, hash_type),
+                    chain([first], blocks),
+                    reach=reach,
+                    max_matches=max_matches,
+                    every_hash=request.every_hash,
+                ):
+                    matches += add_found(response, view, hash_type, found, caller)
         self._counts.count(hash_type, view.searched_banks(banks, caller.banks), count, matches, response)
         if next(self._sample.turns):
             self._sample.take(view, hash_type, hashes, reach)

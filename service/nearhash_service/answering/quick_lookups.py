@@ -19,7 +19,7 @@ from nearhash_index.hash_types import HASH_TYPES, HashType
 from nearhash_index.quick_search import MOST_HASHES
 from nearhash_index.view import Reach, View
 from nearhash_service.access.callers import current_caller
-from nearhash_service.answering.lookup_answers import add_few
+from nearhash_service.answering.lookup_answers import add_matches
 from nearhash_service.answering.served_view import ServedView
 from nearhash_service.config import Caller
 from nearhash_service.interceptors import Handler, UnaryInterceptor
@@ -130,7 +130,7 @@ class QuickLookups(UnaryInterceptor):
             self._counts.count_few(hash_type, ready.banks, count)
             return ready.nothing
         response = lookup_pb2.LookupResponse(generation=ready.generation, sequence=view.sequence)
-        self._counts.count_few(hash_type, ready.banks, count, add_few(response, 0, view, found))
+        self._counts.count_few(hash_type, ready.banks, count, add_matches(response, view, found))
         return response.SerializeToString()
 
     def _make_ready(self, view: View, kind: _Kind, caller: Caller) -> _Ready:

@@ -6,7 +6,7 @@ answer is given up, and a large one makes way for interactive ones. Large intera
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from time import monotonic, sleep, thread_time
 
 import grpc
@@ -43,7 +43,7 @@ class Admission:
         # One item for each small interactive lookup under way: a list grows and shrinks without a lock.
         self._small: list[None] = []
 
-    def blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
+    def blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Generator[slice, None, None]:
         """Yield which queries to answer next, until all are.
 
         Parameters
@@ -96,8 +96,8 @@ class Admission:
             yield slice(0, count)
         finally:
             under_way.pop()
-        # Measured, as most of the time for a few hashes is not that of the search.
-        lane.learn_measured(CALL_COST_S + thread_time() - begin_s)
+            # Measured, as most of the time for a few hashes is not that of the search.
+            lane.learn_measured(CALL_COST_S + thread_time() - begin_s)
 
     def _blocks(self, context: grpc.ServicerContext, count: int, query_s: float) -> Iterator[slice]:
         size = _block_size(count, query_s)

@@ -24,6 +24,9 @@ DONE: Future[Any] = Future()
 """For gRPC, which counts the calls that a pool has not done: a future for each takes microseconds."""
 DONE.set_result(None)
 
+_MOST_SPARE = 4
+"""Threads kept for the next calls that are set aside: a new one is slow at first, as is the memory it searches in."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -53,12 +56,17 @@ class CallPool(ThreadPoolExecutor):
         Calls whose message is here, and that no thread has taken yet.
     waiting_bytes : int
         What these messages take.
+    thread_count : int
+        Threads that answer calls, those with calls that are set aside among them.
     """
 
     def __init__(self, name: str, threads: int, waits: Buckets) -> None:
         super().__init__(1)
         self.waiting = self.waiting_bytes = 0
-        self._name, self._usual_count, self._thread_count = name, threads, 0
+        self.thread_count = 0
+        self._name, self._usual_count = name, threads
+        self._spare_count, self._most_spare = 0, _MOST_SPARE
+        self._called_back: SimpleQueue[None] = SimpleQueue()
         self._waits = waits
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -79,7 +87,9 @@ class CallPool(ThreadPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads once they have answered the calls that are here."""
         del wait, cancel_futures
-        for _ in range(self._thread_count):
+        self._most_spare = 0
+        self._add_threads(self._spare_count)
+        for _ in range(self.thread_count):
             self._calls.put(None)
 
     def use_threads(self, count: int) -> None:
@@ -88,7 +98,7 @@ class CallPool(ThreadPoolExecutor):
             return
         with self._lock:
             self._usual_count = count
-            missing = count + self._aside - self._thread_count
+            missing = count + self._aside - self.thread_count
         if missing > 0:
             self._add_threads(missing)
 
@@ -97,7 +107,7 @@ class CallPool(ThreadPoolExecutor):
         """Let another thread answer calls in place of this one meanwhile."""
         with self._lock:
             self._aside += 1
-            is_short = self._thread_count < self._usual_count + self._aside
+            is_short = self.thread_count < self._usual_count + self._aside
         if is_short:
             self._add_threads(1)
         try:
@@ -131,8 +141,12 @@ class CallPool(ThreadPoolExecutor):
 
     def _add_threads(self, count: int) -> None:
         with self._lock:
-            self._thread_count += count
-        for _ in range(count):
+            self.thread_count += count
+            spare = min(count, self._spare_count)
+            self._spare_count -= spare
+        for _ in range(spare):
+            self._called_back.put(None)
+        for _ in range(count - spare):
             threading.Thread(target=self._answer, name=self._name, daemon=True).start()
 
     def _answer(self) -> None:
@@ -150,6 +164,10 @@ class CallPool(ThreadPoolExecutor):
             del call
             with self._lock:
                 self._unfinished[epoch] -= 1
-                if self._thread_count > self._usual_count + self._aside:
-                    self._thread_count -= 1
+                if self.thread_count <= self._usual_count + self._aside:
+                    continue
+                self.thread_count -= 1
+                if self._spare_count == self._most_spare:
                     return
+                self._spare_count += 1
+            self._called_back.get()
