@@ -22,6 +22,8 @@ from ..service.envoy import envoy
 from ..service.running import Stubs, connected, eventually, serving
 from ..service.slow_lookups import request_taking, write_slow_list
 
+pytestmark = pytest.mark.alone
+
 IN_FLIGHT = 12
 TIMES = 3
 ROUNDS = 3
@@ -161,7 +163,7 @@ def test_what_is_too_much_is_refused_and_the_rest_answered_in_time(
             assert set(health) == {"SERVING"}
             # An overload is over once nothing has been refused for a second.
             sleep(1.2)
-    # Generous: whatever else runs shares the cores.
+    # Generous: a second is short, and the machine may be shared.
     assert median(goodputs) > 0.6
     assert median(slowdowns) < most_slowdown
 
