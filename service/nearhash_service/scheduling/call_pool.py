@@ -87,8 +87,9 @@ class CallPool(ThreadPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the threads once they have answered the calls that are here."""
         del wait, cancel_futures
-        self._most_spare = 0
-        self._add_threads(self._spare_count)
+        with self._lock:
+            self._most_spare, spare = 0, self._spare_count
+        self._add_threads(spare)
         for _ in range(self.thread_count):
             self._calls.put(None)
 
@@ -167,7 +168,7 @@ class CallPool(ThreadPoolExecutor):
                 if self.thread_count <= self._usual_count + self._aside:
                     continue
                 self.thread_count -= 1
-                if self._spare_count == self._most_spare:
+                if self._spare_count >= self._most_spare:
                     return
                 self._spare_count += 1
             self._called_back.get()
