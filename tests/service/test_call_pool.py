@@ -141,3 +141,18 @@ def test_its_threads_end_with_it(name):
         eventually(lambda: submitted(pool, divmod, 7, 2).result(10) and pool.thread_count == 3)
         assert thread_count(name) == 4
     eventually(lambda: not any(thread.name.startswith(name) for thread in threading.enumerate()))
+
+
+def test_none_of_its_threads_is_kept_after_its_end(name):
+    go = threading.Event()
+
+    def long_call() -> bool:
+        with pool.set_aside():
+            return go.wait(30)
+
+    with CallPool(name, 2, Buckets(SECONDS)) as pool:
+        futures = [submitted(pool, long_call) for _ in range(3)]
+        eventually(lambda: pool.thread_count == 2 + 3)
+    go.set()
+    assert all(future.result(10) for future in futures)
+    eventually(lambda: thread_count(name) == 0)
