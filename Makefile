@@ -50,7 +50,7 @@ format: $(READY) ## rewrite the code in the house format
 
 test: $(READY) ## the tests: five minutes on two fast cores, up to ten on slow ones
 	$(BIN)/pytest -m 'not long and not alone' --numprocesses 2 --dist loadfile --no-loadscope-reorder
-	$(BIN)/pytest -m 'not long and alone' tests/e2e
+	$(BIN)/pytest -m 'not long and alone'
 
 .PHONY: test-node
 test-node: $(READY) $(NODE) ## the tests of the Node client, against real servers
